@@ -28,8 +28,11 @@ from reconciler.loop.reconcile import reconcile
 from reconciler.model.records import StepDone
 from reconciler.settings import Settings
 from tests.bench.afar import looking
+from tests.bench.bodies import bodies
 from tests.bench.crowd import hosts
 from tests.bench.sleeper import waking
+from tests.bench.small import small
+from tests.bench.streams import streams
 from tests.bench.watching import watching
 from tests.engine import EMBEDDED, free_port, weights_in
 from tests.sample_worlds import raised
@@ -266,6 +269,7 @@ def conversation() -> Iterator[str]:
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands, "overhead": overhead, "conversation": conversation,
     "hosts": lambda: hosts(HOSTS), "watching": watching, "looking": looking, "waking": waking,
+    "small": small, "streams": streams, "bodies": bodies,
 }  # fmt: skip
 
 

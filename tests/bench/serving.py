@@ -1,0 +1,88 @@
+"""A real `serve` before an engine that costs next to nothing, and what the process uses."""
+
+from __future__ import annotations
+
+import http.client
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench.upstream import SLOTS, program_in
+from tests.engine import weights_in
+from tests.load.gateway import address
+from tests.running import until
+from tests.stack import COMMAND_SECONDS, Stack, stack
+
+INSTALLED = (
+    "import sys; sys.modules['click'] = None; from reconciler.cli.main import main;"
+    " sys.exit(main())"
+)
+"""What people start: the HTTP client loads a command line of its own where the tools of development
+brought what it needs."""
+
+CHAT = "/v1/chat/completions"
+SMALL = (
+    '{"model": "a", "messages": [{"role": "user", "content": "' + "how many ships? " * 28 + '"}]}'
+)
+MIB = 1024 * 1024
+
+
+class Process(NamedTuple):
+    """What a process has used."""
+
+    pid: int
+
+    def cpu(self) -> float:
+        """Seconds on a core, of all its threads, as the scheduler counts them."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def resident(self) -> float:
+        """MiB in memory."""
+        status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+
+
+class Serving(NamedTuple):
+    """A `serve` that has admitted its engine: both ports, and the process."""
+
+    port: int
+    engine: int
+    process: Process
+
+
+@contextmanager
+def serving() -> Iterator[Serving]:
+    """Run it, with one model."""
+    with tempfile.TemporaryDirectory() as name, stack(Path(name)) as here, address() as at:
+        binary, weights = program_in(here.folder), weights_in(here.folder)
+        kind = f"kind: llamacpp, binary: {binary}, parallel: {SLOTS}"
+        engine = f"{{{kind}, weights: {weights}}}"
+        (here.folder / "state" / "inventory.yaml").write_text(
+            f"version: 1\nmodels:\n  a: {{engine: {engine}, port: {here.port}, stable_for: 0s}}\n"
+        )
+        here.desire("a")
+        with taking(here, at) as process:
+            port = int(at.partition(":")[2])
+            assert ask(port, CHAT, SMALL)
+            yield Serving(port, here.port, process)
+
+
+@contextmanager
+def taking(here: Stack, at: str, words: Sequence[str] = ("-c", INSTALLED)) -> Iterator[Process]:
+    """Run `serve` over a stack, from when it takes requests."""
+    with here.watching("--listen", at, verb="serve", words=words) as process:
+        until(lambda: "requests are taken" in here.watched(), within=COMMAND_SECONDS)
+        yield Process(process.pid)
+
+
+def ask(port: int, path: str, body: str) -> bytes:
+    """The whole answer to one request."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=300)) as connection:
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = response.read()
+    assert response.status == http.HTTPStatus.OK, answer
+    return answer
