@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 class Answering(Protocol):
     """The way back to a client; each answer is a head, pieces and an end, or a refusal."""
 
+    def gather(self) -> None:
+        """Keep what is written from now on."""
+
+    def flush(self) -> None:
+        """Send what was kept, at once, and whatever follows as it comes."""
+
     def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
         """Write the head of an answer, which decides how the pieces of its body are framed."""
 

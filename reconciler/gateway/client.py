@@ -43,6 +43,8 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, seats: Seats, hosts: Collection[str], clients: Clients) -> None:
         """Answer by `seats`, under the names `hosts`; it is among `clients` while it is open."""
         self._seats, self._hosts, self._clients = seats, hosts, clients
+        # Asked for once: it is a system call each time (Python 3.11).
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._ahead = bytearray()
@@ -52,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         self._version, self._keeps = "1.1", True
         self._since = 0.0
         self._is_new, self._is_reading = True, False
+        self._gathered: list[bytes] | None = None
         self._begin_message()
 
     def _begin_message(self) -> None:
@@ -68,7 +71,7 @@ class ClientConnection(asyncio.Protocol):
         if self._clients.is_full:
             self._transport.abort()
             return
-        self._since = asyncio.get_running_loop().time()
+        self._since = self._loop.time()
         self._clients.opened(self)
 
     def data_received(self, received: bytes) -> None:
@@ -108,7 +111,7 @@ class ClientConnection(asyncio.Protocol):
         """Begin a request."""
         self._begin_message()
         self._is_new = False
-        self._is_reading, self._since = True, asyncio.get_running_loop().time()
+        self._is_reading, self._since = True, self._loop.time()
 
     def on_url(self, url: bytes) -> None:
         """Keep a piece of the target."""
@@ -223,10 +226,22 @@ class ClientConnection(asyncio.Protocol):
             self.write(b"0\r\n\r\n")
         self.done()
 
+    def gather(self) -> None:
+        """Keep what is written from now on: sending costs more than all else that a piece takes."""
+        self._gathered = []
+
+    def flush(self) -> None:
+        """Send what was kept, at once, and whatever follows as it comes."""
+        gathered, self._gathered = self._gathered, None
+        if gathered:
+            self.write(b"".join(gathered))
+
     def write(self, piece: bytes) -> None:
         """Write to the client, if it is still there."""
+        if self._gathered is not None:
+            self._gathered.append(piece)
         # uvloop's transports raise where something is written after an abort.
-        if self._transport is not None and not self._transport.is_closing():
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.write(piece)
 
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
@@ -253,12 +268,15 @@ class ClientConnection(asyncio.Protocol):
         if not self._keeps or self._closes:
             self.close()
             return
-        # Not at once: a thousand requests that are all refused would be a thousand calls deep.
-        asyncio.get_running_loop().call_soon(self._go_on)
+        if self._whole or self._ahead:
+            # Not at once: a thousand requests that are all refused would be a thousand calls deep.
+            self._loop.call_soon(self._go_on)
+        else:
+            self._go_on()
 
     def _go_on(self) -> None:
         self._busy = False
-        self._since = asyncio.get_running_loop().time()
+        self._since = self._loop.time()
         if self._closes:
             return
         ahead, self._ahead = bytes(self._ahead), bytearray()
@@ -278,6 +296,7 @@ class ClientConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close when all that was written has gone out."""
         self._closes = True
+        self.flush()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 

@@ -28,6 +28,12 @@ class AnswerHead(NamedTuple):
 class Listener(Protocol):
     """Who waits for an answer."""
 
+    def on_read(self) -> None:
+        """Take that what is told from now on came at once."""
+
+    def on_told(self) -> None:
+        """Take that all of it was told."""
+
     def on_head(self, head: AnswerHead) -> None:
         """Take the head."""
 
@@ -93,15 +99,19 @@ class EngineConnection(asyncio.Protocol):
 
     def data_received(self, received: bytes) -> None:
         """Parse what came; what came unasked ends the connection."""
-        if self._listener is None or self._parser is None:
+        listener = self._listener
+        if listener is None or self._parser is None:
             self.abort()
             return
+        listener.on_read()
         try:
             self._parser.feed_data(received)
         except httptools.HttpParserError as error:
             self._lose(f"its answer is not HTTP: {error}")
         except httptools.HttpParserUpgrade:
             self._lose("it changed the protocol, which was not asked for")
+        finally:
+            listener.on_told()
 
     def eof_received(self) -> None:
         """Let the transport close, which tells the listener."""

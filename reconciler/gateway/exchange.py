@@ -46,7 +46,7 @@ class Exchange:
     def __init__(self, client: Answering, request: Request, body: bytes, seats: Seats) -> None:
         self._client, self._request, self._body, self._seats = client, request, body, seats
         self._spoken: Spoken = ROUTER.spoken(request.path)
-        self._hold = HeldRequest(self)
+        self._hold: HeldRequest | None = None
         self._signs = SignsOfLife(client, self._spoken)
         self._seat: Seat | None = None
         self._pool: Pool | None = None
@@ -105,6 +105,8 @@ class Exchange:
         if seat is None:
             return
         if not seat.is_open or seat.pool is None:
+            if self._hold is None:
+                self._hold = HeldRequest(self)
             self._hold.begin(seat)
             return
         seat.begin()
@@ -155,6 +157,14 @@ class Exchange:
 
     # What the engine's connection tells.
 
+    def on_read(self) -> None:
+        """Let the client have in one piece what the engine sent in one."""
+        self._client.gather()
+
+    def on_told(self) -> None:
+        """Send it."""
+        self._client.flush()
+
     def on_head(self, head: AnswerHead) -> None:
         """Pass the head on, unless one was sent while the request was held."""
         self._has_head, self._status = True, head.status
@@ -198,8 +208,7 @@ class Exchange:
             self._pool.give_back(engine)
         elif engine is not None:
             engine.abort()
-        self._signs.end()
-        self._count_off()
+        self._release()
         self._client.end_body()
 
     def on_lost(self, reason: str) -> None:
@@ -256,10 +265,12 @@ class Exchange:
             self._seat.end()
 
     def _release(self) -> None:
-        self._hold.end()
+        if self._hold is not None:
+            self._hold.end()
         self._signs.end()
         self._count_off()
-        self._seat = None
+        # Nothing may point in circles: bodies would pile up until the collector comes round.
+        self._seat = self._hold = None
 
 
 ANSWERS: Mapping[Answer, Callable[[Exchange, Entered], None]] = {

@@ -39,14 +39,27 @@ PERSONAL = {b"authorization", b"forwarded", b"remote-user", b"x-api-key"}
 PERSONAL_PREFIXES = (b"tailscale-", b"x-forwarded-")
 """Who asks, and from where: no engine needs to know that, and its key is not the client's."""
 
+STAYS = HOP_BY_HOP | OURS | PERSONAL
 
-class RequestHead(NamedTuple):
+
+class RequestHead:
     """A request's head as the parser saw it: fields in their order, names as they were written."""
 
-    method: bytes
-    target: bytes
-    version: str
-    fields: tuple[Field, ...]
+    def __init__(
+        self, method: bytes, target: bytes, version: str, fields: tuple[Field, ...]
+    ) -> None:
+        self.method, self.target, self.version, self.fields = method, target, version, fields
+        self._by_name = dict[bytes, list[bytes]]()
+        for name, value in fields:
+            self._by_name.setdefault(name.lower(), []).append(value.strip(b" \t"))
+
+    def values(self, name: bytes) -> list[bytes]:
+        """What all fields of a name in lower case say."""
+        return self._by_name.get(name, [])
+
+    def value(self, name: bytes) -> bytes:
+        """What the first field of a name in lower case says, nothing without one."""
+        return next(iter(self.values(name)), b"")
 
 
 class Request(NamedTuple):
@@ -99,7 +112,7 @@ def _request(head: RequestHead) -> Request | Refusal:
         target=path + (b"?" + query if query else b""),
         fields=tuple(end_to_end(head.fields)),
         length=length,
-        expects=_value(head, b"expect").lower() == b"100-continue",
+        expects=head.value(b"expect").lower() == b"100-continue",
     )
 
 
@@ -147,7 +160,7 @@ def _fields(head: RequestHead) -> Refusal | None:
 
 
 def _framing(head: RequestHead) -> Refusal | None:
-    lengths, codings = _values(head, b"content-length"), _values(head, b"transfer-encoding")
+    lengths, codings = head.values(b"content-length"), head.values(b"transfer-encoding")
     if lengths and codings:
         return Refusal(400, "found Content-Length and Transfer-Encoding, expected one of them")
     if lengths and not _is_length(lengths):
@@ -169,14 +182,14 @@ CHECKS: tuple[Callable[[RequestHead], Refusal | None], ...] = (
 
 
 def _length(head: RequestHead) -> int | None:
-    if _values(head, b"transfer-encoding"):
+    if head.values(b"transfer-encoding"):
         return None
-    return int(_value(head, b"content-length") or b"0")
+    return int(head.value(b"content-length") or b"0")
 
 
 def _authority(head: RequestHead) -> str | Refusal:
     """The host that is asked for: there is one, and an absolute target names the same."""
-    hosts = _values(head, b"host")
+    hosts = head.values(b"host")
     if len(hosts) != 1:
         return Refusal(400, f"found {len(hosts)} Host fields, expected one")
     named = hosts[0].decode("latin-1").strip().lower()
@@ -200,16 +213,8 @@ def end_to_end(fields: tuple[Field, ...]) -> Iterator[Field]:
         if name.lower() == b"connection"
         for word in value.split(b",")
     }
-    dropped = HOP_BY_HOP | OURS | PERSONAL | listed
+    dropped = STAYS | listed if listed else STAYS
     for name, value in fields:
         lowered = name.lower()
         if lowered not in dropped and not lowered.startswith(PERSONAL_PREFIXES):
             yield name, value
-
-
-def _values(head: RequestHead, name: bytes) -> list[bytes]:
-    return [value.strip(b" \t") for found, value in head.fields if found.lower() == name]
-
-
-def _value(head: RequestHead, name: bytes) -> bytes:
-    return next(iter(_values(head, name)), b"")

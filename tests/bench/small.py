@@ -18,8 +18,8 @@ from tests.engine import free_port
 from tests.running import until
 
 WRK, GO_ITSELF = shutil.which("wrk"), shutil.which("go")
-ROUNDS = 5
-SECONDS = 3
+ROUNDS = 3
+SECONDS = 2
 GATEWAY, DIRECT, GO = "gateway", "direct", "go"
 GOALS = {1: 4 / 2.3, 64: 5 / 2.4}
 """Requests a second ÷ those of the proxy in Go: 4 and 5 times those of llama-swap, of which that

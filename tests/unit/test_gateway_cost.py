@@ -1,0 +1,56 @@
+"""What a request costs the gateway, where that can be counted."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+from reconciler.gateway.exchange import Exchange
+from tests.gateway_stand import CHAT, Stand, standing, until
+from tests.scripted_engine import answers, scripted
+
+BODY = b'{"model": "a"}'
+REQUEST = (
+    f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+    + BODY
+)
+
+
+class Pieces(asyncio.Protocol):
+    """A client that keeps what it gets, in the pieces in which that came."""
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+
+    def data_received(self, received: bytes) -> None:
+        self.received.append(received)
+
+
+async def test_what_an_engine_sends_at_once_is_sent_on_at_once() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        host, _, port = stand.address.partition(":")
+        loop = asyncio.get_running_loop()
+        transport, client = await loop.create_connection(Pieces, host, int(port))
+        for count in (1, 2):
+            transport.write(REQUEST)
+            await until(lambda: b"".join(client.received).count(BODY) == count)  # noqa: B023
+            assert len(client.received) == count
+        transport.close()
+
+
+async def test_an_answered_request_is_gone_at_once() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        gc.disable()
+        try:
+            await _ask_and_leave(stand)
+            assert [one for one in gc.get_objects() if isinstance(one, Exchange)] == []
+        finally:
+            gc.enable()
+
+
+async def _ask_and_leave(stand: Stand) -> None:
+    assert (await stand.ask()).content == BODY.replace(b" ", b"")
+    answer = await stand.ask(messages=["x" * 100_000])
+    assert answer.is_success
