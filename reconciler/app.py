@@ -19,7 +19,7 @@ from reconciler.drivers import DriverCatalog
 from reconciler.drivers.contained import contained
 from reconciler.edge import trace
 from reconciler.edge.clock import SystemClock
-from reconciler.errors import Misused
+from reconciler.errors import ConfigError, Misused
 from reconciler.model.controller import Controller
 from reconciler.store import planfile
 from reconciler.store.controller_id import ControllerId
@@ -30,6 +30,7 @@ from reconciler.store.lock import FileLock
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from reconciler.edge.key_file import KeyFile
     from reconciler.model.machine import ImportedFlags, Server
     from reconciler.model.spec import Slice
     from reconciler.ports import (
@@ -54,6 +55,7 @@ Answer = TypeVar("Answer")
 ID_BYTES = 16
 WITH_SERVE = "the gateway comes with `pipx install --force '.[serve]'` in a clone of reconciler"
 JOURNAL = "journal"
+KEYS = "keys.json"
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,25 @@ class App:
             from reconciler.gateway.listening import Listening  # noqa: PLC0415 - as above
         except ImportError as missing:
             raise Misused(f"{missing}; {WITH_SERVE}") from missing
-        listening = Listening(listen, given_sockets(os.environ))
-        return SocketFront(listening, self.clock.boot, self.clock.wall(), finish)
+        given, has_keys = given_sockets(os.environ), self.keys.ring() is not None
+        written = None if given else self._listen_of_files()
+        listening = Listening(listen or written, given, has_keys=has_keys)
+        clock = self.clock
+        return SocketFront(listening, (clock.boot, clock.wall), self.keys.ring, finish)
+
+    def _listen_of_files(self) -> str | None:
+        try:
+            return self.source.read().gateway.listen
+        except ConfigError:
+            # What is wrong is told while it serves, and mended then.
+            return None
+
+    @cached_property
+    def keys(self) -> KeyFile:
+        """The keys of the gateway."""
+        from reconciler.edge.key_file import KeyFile  # noqa: PLC0415 - as above
+
+        return KeyFile(self.data_directory / KEYS)
 
     @cached_property
     def random(self) -> Random:

@@ -51,6 +51,7 @@ ENDS = {
     "explain": LOOKS,
     "logs": FOLLOWS,
     "history": LOOKS,
+    "key": ("0", "1", "5", "64"),
     "rollback": ACTS,
     "retry": ACTS,
     "hold": ACTS,

@@ -20,6 +20,7 @@ from reconciler.model.status import Status
 from reconciler.render.documents import (
     ExplainDocument,
     HistoryDocument,
+    KeysDocument,
     LogDocument,
     ValidDocument,
     VerdictDocument,
@@ -39,6 +40,7 @@ _DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "doctor": ("doctor", Findings),
     "explain": ("explain", ExplainDocument),
     "history": ("history", HistoryDocument),
+    "keys": ("key", KeysDocument),
     "logs": ("logs", LogDocument),
     "valid": ("validate", ValidDocument),
     "verdict": ("apply", VerdictDocument),

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from reconciler.gateway.doorkeeper import Rings
 from reconciler.gateway.front import SocketFront
 from reconciler.gateway.listening import Listening
 from reconciler.gateway.seat import Seat
@@ -64,15 +65,21 @@ class Stand:
         return answer
 
 
-def a_front(finish: float = WITHIN, given: Mapping[int, str] | None = None) -> SocketFront:
+def a_front(
+    finish: float = WITHIN,
+    given: Mapping[int, str] | None = None,
+    rings: Rings = lambda: None,
+    wall: float = 0.0,
+) -> SocketFront:
     """Make a gateway at a port that is free, or at the sockets that systemd gives."""
-    listening = Listening(None, given) if given else Listening("127.0.0.1:0", {})
-    return SocketFront(listening, asyncio.get_running_loop().time, 0.0, finish)
+    at = Listening(None, given) if given else Listening("127.0.0.1:0", {})
+    clock = asyncio.get_running_loop().time
+    return SocketFront(at, (clock, lambda: wall), rings, finish)
 
 
 @asynccontextmanager
-async def standing(finish: float = WITHIN) -> AsyncIterator[Stand]:
-    front = a_front(finish)
+async def standing(finish: float = WITHIN, rings: Rings = lambda: None) -> AsyncIterator[Stand]:
+    front = a_front(finish, rings=rings)
     front.doors.route(ROUTES)
     async with (
         front.opened() as (address,),

@@ -50,6 +50,7 @@ ACTS: dict[str, Sequence[Sequence[str]]] = {
         ["hold", "--reason", "\udcff"],
     ),
     "resume": (["resume", "--yes"],),
+    "key": (["key", "list"], ["key", "add", "laptop"], ["key", "remove", "phone"], ["key"]),
     "watch": (["watch"], ["watch", "-o", "json"]),
     "serve": (["serve", *LISTEN], ["serve", "-o", "json", *LISTEN], ["serve", "--listen", "8400"]),
 }

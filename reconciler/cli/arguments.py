@@ -8,6 +8,7 @@ import math
 import os
 from typing import TYPE_CHECKING, NoReturn
 
+from reconciler.cli import key_words
 from reconciler.cli.terminal import write
 from reconciler.errors import Misused
 
@@ -318,7 +319,10 @@ def _serve(parser: Parser) -> None:
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        help="address for requests, of the loopback (default: systemd's socket, or 127.0.0.1:8400)",
+        help=(
+            "address for requests; beyond the loopback it needs keys (default: systemd's socket, or"
+            " `gateway: listen` of inventory.yaml)"
+        ),
     )
     parser.add_argument(
         "--finish",
@@ -362,6 +366,7 @@ VERBS: Mapping[str, tuple[str, Callable[[Parser], None]]] = {
     ),
     "logs": ("show what the engine of a model wrote", _logs),
     "history": ("list the runs and how they ended", _history),
+    "key": ("make, list or remove a key, which lets clients through the gateway", key_words.add),
     "rollback": ("go back to an earlier state", _rollback),
     "retry": ("forget a failure and try again", _one_host),
     "watch": (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from reconciler.app import App
+    from reconciler.model.key_scope import KeyScope
     from reconciler.model.names import Value
     from reconciler.verbs.context import Caller
     from reconciler.verbs.result import Show
@@ -136,6 +137,21 @@ async def _logs(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import logs
 
     return await logs.run(app, asked.model, asked.lines)
+
+
+async def _key(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import key
+
+    if (asked.name is None) is not (asked.action == "list"):
+        found, expected = ("no name", "one") if asked.name is None else (asked.name, "no name")
+        raise Misused(f"found {found}, expected {expected}; see `reconciler key --help`")
+    if asked.action == "list":
+        return key.list_(app.keys)
+    if asked.action == "remove":
+        return key.remove(app.keys, asked.name)
+    scopes: list[KeyScope] = asked.scope or ["infer"]
+    words = key.KeyWords(scopes, asked.model or (), asked.expires, asked.in_flight, asked.waiting)
+    return key.add(app.keys, app.clock, asked.name, words)
 
 
 async def _doctor(asked: argparse.Namespace, app: App) -> Outcome[Value]:
@@ -274,6 +290,7 @@ _CALLS: Mapping[str, Callable[[argparse.Namespace, App], Awaitable[Outcome[Value
     "explain": _explain,
     "logs": _logs,
     "history": _history,
+    "key": _key,
     "rollback": _rollback,
     "retry": _retry,
     "watch": _watch,

@@ -186,6 +186,10 @@ def _text_of(verb: str) -> Callable[[dict[str, Any], Look], str]:
         from reconciler.render import onboarding_text  # noqa: PLC0415 - for these two alone
 
         return onboarding_text.init_text if verb == "init" else onboarding_text.doctor_text
+    if verb == "key":
+        from reconciler.render.keys_text import keys_text  # noqa: PLC0415 - for this one alone
+
+        return keys_text
     from reconciler.render import text  # noqa: PLC0415 - JSON does not pay for it
 
     shown: Mapping[str, Callable[[dict[str, Any], Look], str]] = {

@@ -52,7 +52,7 @@ def resolve(
         models = _models(host_name, inventory, definitions)
         slices[host_name] = _slice(definitions.hosts[host_name], wish, models)
         rules[host_name] = _rules(wish, models)
-    return Wanted(slices=slices, rules=rules, provenance=provenance)
+    return Wanted(slices=slices, rules=rules, gateway=inventory.gateway, provenance=provenance)
 
 
 def _models(

@@ -65,7 +65,8 @@ def routes(wanted: Wanted) -> Routes:
         for host, slice_ in wanted.slices.items()
         for model in slice_.models
     )
-    return Routes(models=models, main=active[0] if len(active) == 1 else None)
+    main, gateway = active[0] if len(active) == 1 else None, wanted.gateway
+    return Routes(models=models, main=main, names=gateway.names, origins=gateway.origins)
 
 
 def _route(model_name: str, slice_: Slice, rules: Rules) -> Route:

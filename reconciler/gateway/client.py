@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
+from reconciler.gateway.doorkeeper import AdmittedRequest, Judged
 from reconciler.gateway.exchange import Exchange
-from reconciler.gateway.head import LARGEST_HEAD, Refusal, Request, RequestHead, judged
+from reconciler.gateway.head import LARGEST_HEAD, Refusal, Request, RequestHead
 from reconciler.gateway.wording import error_body
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.gateway.clients import Clients
+    from reconciler.gateway.doorkeeper import Doorkeeper
     from reconciler.gateway.head import Field
     from reconciler.gateway.naming import Spoken
     from reconciler.gateway.seats import Seats
@@ -27,7 +29,14 @@ MOST_AHEAD = 64 * 1024
 
 HIGH_WATER = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-RETRY_SECONDS = 1
+AGAIN = [(b"Retry-After", b"1")]
+BESIDE: Mapping[int, Sequence[Field]] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: AGAIN,
+    HTTPStatus.TOO_MANY_REQUESTS: AGAIN,
+    HTTPStatus.UNAUTHORIZED: [(b"WWW-Authenticate", b'Bearer, Basic realm="reconciler"')],
+}
+"""What an error says beside its body."""
+
 PATIENCE_SECONDS = 10.0
 SLOWEST_BODY = 1024
 """Seconds for a head, and the bytes of a body that buy one more."""
@@ -40,18 +49,19 @@ FIRST_SECONDS = 1.0
 class ClientConnection(asyncio.Protocol):
     """A connection of a client to the gateway."""
 
-    def __init__(self, seats: Seats, hosts: Collection[str], clients: Clients) -> None:
-        """Answer by `seats`, under the names `hosts`; it is among `clients` while it is open."""
-        self._seats, self._hosts, self._clients = seats, hosts, clients
+    def __init__(self, seats: Seats, doorkeeper: Doorkeeper, clients: Clients) -> None:
+        """Answer who is let in, by `seats`; it is among `clients` while it is open."""
+        self._seats, self._doorkeeper, self._clients = seats, doorkeeper, clients
         # Asked for once: it is a system call each time (Python 3.11).
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._ahead = bytearray()
-        self._whole: deque[tuple[Request | Refusal, bytes, bool, str]] = deque()
+        self._whole: deque[tuple[Judged, bytes, bool, str]] = deque()
         self._exchange: Exchange | None = None
         self._busy = self._closes = self._chunked = self._is_bodiless = False
         self._version, self._keeps = "1.1", True
+        self._beside: Sequence[Field] = ()
         self._since = 0.0
         self._is_new, self._is_reading = True, False
         self._gathered: list[bytes] | None = None
@@ -60,7 +70,7 @@ class ClientConnection(asyncio.Protocol):
     def _begin_message(self) -> None:
         self._target, self._fields = b"", list[tuple[bytes, bytes]]()
         self._head_size, self._body = 0, bytearray()
-        self._judged: Request | Refusal | None = None
+        self._judged: Judged | None = None
 
     # What asyncio calls.
 
@@ -71,6 +81,7 @@ class ClientConnection(asyncio.Protocol):
         if self._clients.is_full:
             self._transport.abort()
             return
+        self._entry = self._doorkeeper.entry(transport)
         self._since = self._loop.time()
         self._clients.opened(self)
 
@@ -136,9 +147,9 @@ class ClientConnection(asyncio.Protocol):
             self._parser.get_http_version(),
             tuple(self._fields),
         )
-        self._judged = judged(head, self._hosts)
-        if isinstance(self._judged, Request):
-            self._announced(self._judged)
+        self._judged = self._doorkeeper.judge(head, self._entry)
+        if isinstance(self._judged.found, AdmittedRequest):
+            self._announced(self._judged.found.request)
 
     def _announced(self, request: Request) -> None:
         if request.length is not None and request.length > LARGEST_BODY:
@@ -148,7 +159,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         """Keep a piece of the body."""
-        if isinstance(self._judged, Refusal):
+        if self._is_refused:
             return
         self._body += piece
         if len(self._body) > LARGEST_BODY:
@@ -179,24 +190,32 @@ class ClientConnection(asyncio.Protocol):
             self._broken(Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes"))
         except httptools.HttpParserError as error:
             self._broken(Refusal(400, f"this is not HTTP: {error}"))
-        if isinstance(self._judged, Refusal) and not self._whole:
+        if self._judged is not None and self._is_refused and not self._whole:
             # Its body is not waited for; what follows cannot be told from it.
-            self._broken(self._judged)
+            self._whole.append((self._judged, b"", False, "1.1"))
         self._next()
 
+    @property
+    def _is_refused(self) -> bool:
+        return self._judged is not None and isinstance(self._judged.found, Refusal)
+
     def _broken(self, refusal: Refusal) -> None:
-        self._whole.append((refusal, b"", False, "1.1"))
+        self._whole.append((Judged(refusal, closes=True), b"", False, "1.1"))
 
     def _next(self) -> None:
         """Answer the next whole request, if none is under way."""
         while self._whole and not self._busy:
-            found, body, self._keeps, self._version = self._whole.popleft()
-            self._busy = True
+            told, body, self._keeps, self._version = self._whole.popleft()
+            found, self._beside, self._busy = told.found, told.fields, True
             if isinstance(found, Refusal):
-                self._keeps = self._is_bodiless = False
-                self.refuse(found, "openai")
+                self._is_bodiless = told.is_head
+                self._keeps = self._keeps and not told.closes
+                if told.delay:
+                    self._loop.call_later(told.delay, self.refuse, found, told.spoken)
+                else:
+                    self.refuse(found, told.spoken)
                 return
-            self._is_bodiless = found.method == "HEAD"
+            self._is_bodiless = found.request.method == "HEAD"
             self._exchange = Exchange(self, found, body, self._seats)
             self._exchange.begin()
 
@@ -206,11 +225,12 @@ class ClientConnection(asyncio.Protocol):
         """Write the head of an answer, which decides how the pieces of its body are framed."""
         self._keeps = self._keeps and not self._clients.is_leaving
         framed = any(name.lower() == b"content-length" for name, _ in fields)
-        chunked = not framed and status not in {204, 304} and self._version != "1.0"
-        if not framed and not chunked:
+        is_empty = status in {204, 304}
+        chunked = not framed and not is_empty and self._version != "1.0"
+        if not framed and not chunked and not is_empty:
             self._keeps = False
         lines = [f"HTTP/1.1 {status} ".encode() + reason]
-        lines += [name + b": " + value for name, value in fields]
+        lines += [name + b": " + value for name, value in (*fields, *self._beside)]
         lines += [b"Transfer-Encoding: chunked"] if chunked else []
         lines += [] if self._keeps else [b"Connection: close"]
         self.write(b"\r\n".join([*lines, b"", b""]))
@@ -246,8 +266,7 @@ class ClientConnection(asyncio.Protocol):
 
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
         """Answer with an error, in the words of a protocol."""
-        is_busy = refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
-        more = [(b"Retry-After", str(RETRY_SECONDS).encode())] if is_busy else []
+        more = BESIDE.get(refusal.status, ())
         self._answer_whole(refusal.status, error_body(refusal, spoken), more)
 
     def tell(self, content: bytes) -> None:
@@ -333,4 +352,6 @@ class _TooLarge(Exception):
     """The head of a request is larger than is taken."""
 
 
-TOO_LARGE = Refusal(413, f"the body is larger than {LARGEST_BODY // 1024 // 1024} MiB")
+TOO_LARGE = Judged(
+    Refusal(413, f"the body is larger than {LARGEST_BODY // 1024 // 1024} MiB"), closes=True
+)

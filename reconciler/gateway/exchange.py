@@ -6,11 +6,11 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from reconciler.gateway.allowance import Allotment
 from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.listing import listing
 from reconciler.gateway.naming import routing
-from reconciler.gateway.routes import ROUTER, Entered
 from reconciler.gateway.seats import ENDING
 from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.gateway.answering import Answering
+    from reconciler.gateway.doorkeeper import AdmittedRequest
     from reconciler.gateway.engine import AnswerHead, EngineConnection
-    from reconciler.gateway.head import Field, Request
-    from reconciler.gateway.naming import Spoken
+    from reconciler.gateway.head import Field
     from reconciler.gateway.pool import Pool
     from reconciler.gateway.routes import Answer
     from reconciler.gateway.seat import Seat
@@ -43,9 +43,11 @@ ALIVE = b'{"status": "ok"}'
 class Exchange:
     """One request on its way; ended exactly once, however it ends."""
 
-    def __init__(self, client: Answering, request: Request, body: bytes, seats: Seats) -> None:
-        self._client, self._request, self._body, self._seats = client, request, body, seats
-        self._spoken: Spoken = ROUTER.spoken(request.path)
+    def __init__(self, client: Answering, call: AdmittedRequest, body: bytes, seats: Seats) -> None:
+        self._client, self._call, self._body, self._seats = client, call, body, seats
+        self._request = call.request
+        self._spoken = call.entered.entrance.spoken
+        self._allotment = Allotment(call.requester, seats.allowance(call.requester))
         self._hold: HeldRequest | None = None
         self._signs = SignsOfLife(client, self._spoken)
         self._seat: Seat | None = None
@@ -59,13 +61,9 @@ class Exchange:
 
     def begin(self) -> None:
         """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""
-        entered = ROUTER.find(self._request.method, self._request.path)
-        if isinstance(entered, Refusal):
-            self._fail(entered)
-        else:
-            ANSWERS[entered.entrance.answer](self, entered)
+        ANSWERS[self._call.entered.entrance.answer](self)
 
-    def _ask_engine(self, _: Entered) -> None:
+    def _ask_engine(self) -> None:
         found = routing(self._body)
         if isinstance(found, Refusal):
             self._fail(found)
@@ -75,18 +73,19 @@ class Exchange:
             self._signs.begin()
         self._enter(self._seats.sought(self._name))
 
-    def _list(self, entered: Entered) -> None:
-        name = entered.named.get("model")
-        told = listing(self._request, name, self._seats.listed(), self._seats.began)
+    def _list(self) -> None:
+        name = self._call.entered.named.get("model")
+        models = [one for one in self._seats.listed() if self._call.requester.may_use(one.name)]
+        told = listing(self._request, name, models, self._seats.began)
         if isinstance(told, Refusal):
             self._client.refuse(told, self._spoken)
         else:
             self._client.tell(told)
 
-    def _tell_alive(self, _: Entered) -> None:
+    def _tell_alive(self) -> None:
         self._client.tell(ALIVE)
 
-    def _tell_ready(self, _: Entered) -> None:
+    def _tell_ready(self) -> None:
         unready = self._seats.readiness()
         if unready is None:
             self._client.tell(ALIVE)
@@ -97,25 +96,39 @@ class Exchange:
         if isinstance(sought, Refusal):
             self._fail(sought)
             return
+        model = sought.route.model
+        if not self._call.requester.may_use(model) and sought is not self._seats.unread:
+            self._fail(Refusal(403, f"the key {self._call.requester.name} is not for {model}"))
+            return
         self._seat = sought
         self._go()
+
+    def _tell_pages(self) -> None:
+        # What a page may is said by the fields of every answer to it.
+        self._client.answer(HTTPStatus.NO_CONTENT, b"No Content", ())
+        self._client.end_body()
 
     def _go(self) -> None:
         seat = self._seat
         if seat is None:
             return
-        if not seat.is_open or seat.pool is None:
+        pool = seat.pool if seat.is_open else None
+        refusal = self._allotment.take(waits=pool is None)
+        if refusal is not None:
+            self._fail(refusal)
+            return
+        if pool is None:
             if self._hold is None:
                 self._hold = HeldRequest(self)
             self._hold.begin(seat)
             return
         seat.begin()
-        self._is_sent, self._pool = True, seat.pool
-        engine = seat.pool.take()
+        self._is_sent, self._pool = True, pool
+        engine = pool.take()
         if engine is not None:
-            self._send(engine, seat.pool)
+            self._send(engine, pool)
         else:
-            connect = self._connect(seat, seat.pool)
+            connect = self._connect(seat, pool)
             self._connecting = asyncio.get_running_loop().create_task(connect)
 
     async def _connect(self, seat: Seat, pool: Pool) -> None:
@@ -260,6 +273,7 @@ class Exchange:
     def _count_off(self) -> None:
         """Count the request off, once."""
         self._engine = None
+        self._allotment.end()
         if self._is_sent and self._seat is not None:
             self._is_sent = False
             self._seat.end()
@@ -273,11 +287,12 @@ class Exchange:
         self._seat = self._hold = None
 
 
-ANSWERS: Mapping[Answer, Callable[[Exchange, Entered], None]] = {
+ANSWERS: Mapping[Answer, Callable[[Exchange], None]] = {
     "engine": Exchange._ask_engine,  # noqa: SLF001 - this is its own table
     "models": Exchange._list,  # noqa: SLF001
     "alive": Exchange._tell_alive,  # noqa: SLF001
     "ready": Exchange._tell_ready,  # noqa: SLF001
+    "preflight": Exchange._tell_pages,  # noqa: SLF001
 }
 
 

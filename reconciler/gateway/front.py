@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
 from reconciler.gateway.client import ClientConnection
 from reconciler.gateway.clients import Clients
-from reconciler.gateway.listening import LOOPBACK, Listening, addresses
+from reconciler.gateway.doorkeeper import Doorkeeper
+from reconciler.gateway.listening import Listening, addresses
 from reconciler.gateway.seats import Seats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from reconciler.gateway.doorkeeper import Rings
+
+Clocks: TypeAlias = "tuple[Callable[[], float], Callable[[], float]]"
+"""The seconds since the machine booted, and those of the wall clock."""
 
 TURNS_TO_CONNECT = 3
 """After so many turns of the event loop what it has accepted is a connection that we know of."""
@@ -23,13 +29,13 @@ TURNS_TO_CONNECT = 3
 class SocketFront:
     """The gateway, where it listens."""
 
-    def __init__(
-        self, listening: Listening, clock: Callable[[], float], began: float, finish: float
-    ) -> None:
-        """Take the boot clock, when it began by the wall clock, and the seconds it takes to end."""
+    def __init__(self, listening: Listening, clocks: Clocks, rings: Rings, finish: float) -> None:
+        """Take the boot clock and the wall clock, the keys, and the seconds it takes to end."""
+        clock, wall = clocks
         self._listening, self._seconds = listening, finish
         self.clients = Clients()
-        self.doors = Seats(clock, began)
+        self.doors = Seats(clock, wall())
+        self._doorkeeper = Doorkeeper(self.doors, rings, wall)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[tuple[str, ...]]:
@@ -45,7 +51,7 @@ class SocketFront:
                 await self._finish()
 
     def _client(self) -> ClientConnection:
-        return ClientConnection(self.doors, LOOPBACK, self.clients)
+        return ClientConnection(self.doors, self._doorkeeper, self.clients)
 
     async def _finish(self) -> None:
         for _ in range(TURNS_TO_CONNECT):

@@ -35,6 +35,8 @@ HOP_BY_HOP = {
 OURS = {b"content-length", b"expect", b"host"}
 """What this proxy says itself on either side."""
 
+NAMES = "a name that stands under `gateway`, `names` in inventory.yaml"
+
 PERSONAL = {b"authorization", b"forwarded", b"remote-user", b"x-api-key"}
 PERSONAL_PREFIXES = (b"tailscale-", b"x-forwarded-")
 """Who asks, and from where: no engine needs to know that, and its key is not the client's."""
@@ -84,8 +86,11 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def judged(head: RequestHead, hosts: Collection[str]) -> Request | Refusal:
-    """Judge a head; `hosts` are the names, in lower case, that this gateway answers to."""
+def judged(head: RequestHead, hosts: Collection[str] | None) -> Request | Refusal:
+    """Judge a head.
+
+    `hosts` are the names, in lower case, that this gateway answers to; None for any.
+    """
     for check in CHECKS:
         refusal = check(head)
         if refusal is not None:
@@ -93,8 +98,9 @@ def judged(head: RequestHead, hosts: Collection[str]) -> Request | Refusal:
     authority = _authority(head)
     if isinstance(authority, Refusal):
         return authority
-    if host_name(authority) not in hosts:
-        return Refusal(421, f"found Host: {authority}, expected {' or '.join(sorted(hosts))}")
+    if hosts is not None and host_name(authority) not in hosts:
+        expected = " or ".join(sorted(hosts))
+        return Refusal(421, f"found Host: {authority}, expected {expected}, or {NAMES}")
     return _request(head)
 
 

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import TypeAlias
 
 from reconciler.errors import Misused
+from reconciler.gateway.doorkeeper import LOCAL_NAMES
 from reconciler.gateway.head import host_name
 
 DEFAULT = "127.0.0.1:8400"
@@ -19,7 +20,6 @@ REQUESTS = "http"
 """FileDescriptorName= of a socket for requests."""
 
 BACKLOG = 4096
-LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 Connect: TypeAlias = Callable[[], asyncio.Protocol]
 
@@ -27,18 +27,23 @@ Connect: TypeAlias = Callable[[], asyncio.Protocol]
 class Listening:
     """Where requests are taken: by the sockets that systemd gives, or at an address."""
 
-    def __init__(self, listen: str | None, given: Mapping[int, str]) -> None:
-        """Take an address, if one was asked for, and systemd's descriptors; raise Misused."""
+    def __init__(
+        self, listen: str | None, given: Mapping[int, str], *, has_keys: bool = False
+    ) -> None:
+        """Take an address, if one was asked for, and systemd's descriptors; raise Misused.
+
+        Without keys, nothing but this machine may reach it.
+        """
         if listen is not None and given:
             said = f"found --listen {listen}, and sockets of systemd"
             raise Misused(f"{said}; leave it out: ListenStream= of the .socket unit says where")
-        self._given = given
-        self._host, self._port = _split(listen or DEFAULT)
+        self._given, self._is_local = given, not has_keys
+        self._host, self._port = _split(listen or DEFAULT, is_local=self._is_local)
 
     async def begun(self, connect: Connect) -> Sequence[asyncio.Server]:
         """Listen, with a protocol for each client; raise Misused."""
         if self._given:
-            return [await _by(number, name, connect) for number, name in self._given.items()]
+            return [await self._by(number, name, connect) for number, name in self._given.items()]
         loop, host = asyncio.get_running_loop(), self._host.strip("[]")
         try:
             # It sets SO_REUSEADDR: a restart does not wait for connections of before to be over.
@@ -46,6 +51,17 @@ class Listening:
         except OSError as error:
             said = f"cannot listen at {self._host}:{self._port}: {error.strerror or error}"
             raise Misused(f"{said}; name another address with --listen") from error
+
+    async def _by(self, number: int, name: str, connect: Connect) -> asyncio.Server:
+        """Listen by a socket of systemd, where it is one that may be."""
+        if name != REQUESTS:
+            said = f'systemd gives a socket with the name "{name}"'
+            raise Misused(f"{said}; expected FileDescriptorName={REQUESTS} in its .socket unit")
+        given = socket.socket(fileno=number)
+        if refusal := _refusal(given, is_local=self._is_local):
+            given.close()
+            raise Misused(refusal)
+        return await asyncio.get_running_loop().create_server(connect, sock=given, backlog=BACKLOG)
 
 
 def addresses(servers: Sequence[asyncio.Server]) -> tuple[str, ...]:
@@ -57,36 +73,28 @@ def _written(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _by(number: int, name: str, connect: Connect) -> asyncio.Server:
-    """Listen by a socket of systemd, where it is one that may be."""
-    if name != REQUESTS:
-        said = f'systemd gives a socket with the name "{name}"'
-        raise Misused(f"{said}; expected FileDescriptorName={REQUESTS} in its .socket unit")
-    given = socket.socket(fileno=number)
-    if refusal := _refusal(given):
-        given.close()
-        raise Misused(refusal)
-    return await asyncio.get_running_loop().create_server(connect, sock=given, backlog=BACKLOG)
-
-
-def _refusal(given: socket.socket) -> str:
+def _refusal(given: socket.socket, *, is_local: bool) -> str:
     listens = given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if given.family not in {socket.AF_INET, socket.AF_INET6} or not listens:
         said = "systemd gives a socket that takes no connections over TCP"
         return f"{said}; expected ListenStream={DEFAULT}, without Accept=yes"
     host = given.getsockname()[0]
-    return "" if ip_address(host).is_loopback else _too_open(f"ListenStream= with {host}")
+    may = not is_local or ip_address(host).is_loopback
+    return "" if may else _too_open(f"ListenStream= with {host}")
 
 
-def _split(address: str) -> tuple[str, int]:
+def _split(address: str, *, is_local: bool) -> tuple[str, int]:
     host, port = host_name(address), address.rpartition(":")[2]
     if host == address or not port.isdigit():
         raise Misused(f"found {address}, expected HOST:PORT such as {DEFAULT}")
-    if host not in LOOPBACK:
+    if is_local and host not in LOCAL_NAMES:
         raise Misused(_too_open(address))
     return host, int(port)
 
 
 def _too_open(found: str) -> str:
     said = f"found {found}, expected an address of the loopback, such as {DEFAULT}"
-    return f"{said}: the gateway knows no keys yet, so other machines must not reach it"
+    return (
+        f"{said}: there are no keys, and without one other machines may not reach it;"
+        " `reconciler key add NAME` makes one"
+    )

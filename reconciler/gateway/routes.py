@@ -13,11 +13,15 @@ from typing import Literal, NamedTuple, TypeAlias
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.naming import Spoken
 
-Scope: TypeAlias = Literal["none", "infer", "read", "operate", "admin"]
-"""What a key has to allow; `none` is open to whoever reaches the gateway."""
+Scope: TypeAlias = Literal["none", "list", "infer", "read", "operate", "admin"]
+"""What a key has to allow: `none` is open to whoever reaches the gateway, `list` to keys that may
+infer or read."""
 
-Answer: TypeAlias = Literal["engine", "models", "alive", "ready"]
-"""What answers: a model's engine, the list of models, or whether all is well."""
+Body: TypeAlias = Literal["json", "any"]
+"""What a request may carry: JSON, which no page of another origin can post unasked, or anything."""
+
+Answer: TypeAlias = Literal["engine", "models", "alive", "ready", "preflight"]
+"""What answers: a model's engine, the list of models, whether all is well, or what pages may."""
 
 PLACE = re.compile(r"\\\{(\w+)((?:\\\.){3})?\\\}")
 """{word} or {word...}, as it reads in an escaped shape."""
@@ -27,7 +31,7 @@ class Entrance(NamedTuple):
     """One way in.
 
     In `shape`, {word} stands for one segment of a path and {word...} for all that follows. HEAD is
-    GET without a body; the method * is any.
+    GET without a body; the method * is any but OPTIONS, with which pages ask beforehand.
     """
 
     method: str
@@ -35,10 +39,13 @@ class Entrance(NamedTuple):
     scope: Scope
     answer: Answer
     spoken: Spoken = "openai"
+    body: Body = "json"
 
     def takes(self, method: str) -> bool:
         """Whether a method may be used here."""
-        return self.method in {"*", method} or (self.method == "GET" and method == "HEAD")
+        if self.method == "*":
+            return method != "OPTIONS"
+        return self.method == method or (self.method == "GET" and method == "HEAD")
 
 
 class Entered(NamedTuple):
@@ -59,14 +66,17 @@ TABLE: tuple[Entrance, ...] = (
     *_engine("anthropic", "/v1/messages", "/v1/messages/count_tokens"),
     *_engine("llamacpp", "/completion", "/infill", "/rerank"),
     *_engine("llamacpp", "/tokenize", "/detokenize", "/apply-template"),
-    Entrance("GET", "/v1/models", "infer", "models"),
-    Entrance("GET", "/models", "infer", "models"),
-    Entrance("GET", "/v1/models/{model...}", "infer", "models"),
-    Entrance("GET", "/models/{model...}", "infer", "models"),
+    Entrance("GET", "/v1/models", "list", "models"),
+    Entrance("GET", "/models", "list", "models"),
+    Entrance("GET", "/v1/models/{model...}", "list", "models"),
+    Entrance("GET", "/models/{model...}", "list", "models"),
     Entrance("GET", "/health", "none", "alive"),
     Entrance("GET", "/healthz", "none", "alive"),
     Entrance("GET", "/readyz", "none", "ready"),
 )
+
+PREFLIGHT = Entrance("OPTIONS", "/{path...}", "none", "preflight")
+"""What browsers ask before a page of another origin may, wherever anything is served."""
 
 
 def _pattern(shape: str) -> re.Pattern[str]:
@@ -97,6 +107,8 @@ class Router:
                 return entered
         if not there:
             return Refusal(404, f"nothing is served at {path}")
+        if method == PREFLIGHT.method:
+            return Entered(PREFLIGHT, {})
         expected = " or ".join(sorted({entered.entrance.method for entered in there}))
         return Refusal(405, f"found {method}, expected {expected}")
 

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable
 
 import anyio
 
+from reconciler.gateway.allowance import Allowance
 from reconciler.gateway.head import Refusal
+from reconciler.gateway.keys import Requester
 from reconciler.gateway.listing import ListedModel
 from reconciler.gateway.lobby import SeatsLobby
 from reconciler.gateway.seat import Seat
@@ -79,16 +81,19 @@ class Seats:
         self._seats: dict[str, Seat] = {}
         self._lobbies: dict[str, SeatsLobby] = {}
         self._main: str | None = None
+        self._allowances = dict[str, Allowance]()
+        self.names = self.origins = frozenset[str]()
         self._is_routed = self._is_leaving = False
         start = Route(model="serve", host="serve", active=True, max_wait=READING_SECONDS)
-        self._unread = Seat(start, clock, SeatsLobby())
-        self._unread.close(UNREAD)
+        self.unread = Seat(start, clock, SeatsLobby())
+        self.unread.close(UNREAD)
         self._stirred: set[str] = set()
         self._bell = anyio.Event()
 
     def route(self, routes: Routes) -> None:
         """Take which models there are; a seat that stays keeps what it knows."""
         self._is_routed, self._main = True, routes.main
+        self.names, self.origins = frozenset(routes.names), frozenset(routes.origins)
         there = {(route.model, route.host) for route in routes.models}
         gone = [
             self._seats.pop(name)
@@ -106,7 +111,7 @@ class Seats:
             seat.disconnect()
         for seat in tuple(self._seats.values()):
             seat.judge()
-        self._unread.turn_away(Refusal(503, UNREAD))
+        self.unread.turn_away(Refusal(503, UNREAD))
 
     def _take(self, route: Route) -> None:
         if route.model in self._seats:
@@ -118,10 +123,14 @@ class Seats:
         """The requests of one host."""
         return self._lobbies.setdefault(host, SeatsLobby())
 
+    def allowance(self, requester: Requester) -> Allowance:
+        """The requests of a key."""
+        return self._allowances.setdefault(requester.name, Allowance())
+
     def leave(self) -> None:
         """Tell all who wait, and who ask from now on, that this process ends."""
         self._is_leaving = True
-        for seat in (self._unread, *self._seats.values()):
+        for seat in (self.unread, *self._seats.values()):
             seat.turn_away(ENDING)
 
     def disconnect(self) -> None:
@@ -163,7 +172,7 @@ class Seats:
         if self._is_leaving:
             return ENDING
         if not self._is_routed:
-            return self._unread
+            return self.unread
         if name in SPECIAL and self._main is None:
             said = "the request names no model, and the files do not make clear which is meant"
             return Refusal(400, f"{said}; expected one of: {self._names()}")
@@ -175,7 +184,7 @@ class Seats:
     def instead(self, name: str, lost: Seat, refusal: Refusal) -> Seat | Refusal:
         """Where a request goes on that was turned away: to the seat that its name means by now."""
         found = self.sought(name)
-        if found is lost or (isinstance(found, Refusal) and lost is not self._unread):
+        if found is lost or (isinstance(found, Refusal) and lost is not self.unread):
             return refusal
         return found
 

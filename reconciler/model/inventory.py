@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag
 
 from reconciler.model.address import Machine
+from reconciler.model.gateway import Gateway
 from reconciler.model.names import ConfigFile, HostName, ModelName, Value
 from reconciler.model.preparation import Preparation
 from reconciler.model.quantity import WHOLE, Memory, Seconds, Version, expected
@@ -180,6 +181,9 @@ class Inventory(ConfigFile):
     models: dict[ModelName, Model] = Field(
         description="Every model, by the name that desired.yaml calls it."
     )
+    gateway: Annotated[
+        Gateway, BeforeValidator(_empty_mapping, json_schema_input_type=Gateway | None)
+    ] = Field(default=Gateway(), description="How `reconciler serve` is reached.")
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
     @property

@@ -28,7 +28,7 @@ _SIZES = {
     "gib": 2**30,
     "tib": 2**40,
 }
-_DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 # No more digits than fit into 64 bits: of thousands, int() raises an error about itself.
 _WRITTEN = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{1,3})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from reconciler.model.gateway import Gateway
 from reconciler.model.lending import Rules
 from reconciler.model.names import Digest, HostName, Value
 from reconciler.model.reason import Reason
@@ -42,11 +43,13 @@ class Wanted(Value):
     """Desired and inventory, resolved: one slice per host that desired manages.
 
     `rules` say what requests may do there. They are no part of a slice: they are about now, so
-    nothing goes back to them, and a change of them is no new attempt.
+    nothing goes back to them, and a change of them is no new attempt. `gateway` is how requests
+    come in.
     """
 
     slices: dict[HostName, Slice]
     rules: dict[HostName, Rules] = {}
+    gateway: Gateway = Gateway()
     provenance: Provenance
 
 

@@ -38,7 +38,13 @@ class Route(Value):
 
 
 class Routes(Value):
-    """All models that requests may name; `main` is for those that name none, where it is clear."""
+    """All models that requests may name; `main` is for those that name none, where it is clear.
+
+    `names` are those that the gateway itself answers to beside this machine's own, `origins` those
+    of pages elsewhere that may ask.
+    """
 
     models: tuple[Route, ...] = ()
     main: ModelName | None = None
+    names: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from reconciler.model.explanation import Explanation
+from reconciler.model.key_scope import KeyScope
 from reconciler.model.machine import Machine
 from reconciler.model.names import Digest, Value
 from reconciler.model.records import Mode
@@ -190,3 +191,27 @@ class ExplainDocument(Value):
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     subject: str = Field(description="What was asked about.")
     explanations: tuple[Explanation, ...] = Field(description="One for each thing of that name.")
+
+
+class KeyDocument(Value):
+    """One key of the gateway, without what would let anybody in."""
+
+    id: str = Field(description="Its number, which the key itself begins with.")
+    name: str = Field(description="What people call it.")
+    scopes: tuple[KeyScope, ...] = Field(
+        description="infer: ask models; read: look; operate: act; admin: everything."
+    )
+    models: tuple[str, ...] = Field(description="The only models it may ask for; empty for any.")
+    in_flight: int = Field(description="How many requests of it may be under way.")
+    waiting: int = Field(description="How many requests of it may wait.")
+    expires: float | None = Field(description="When it ends, in wall clock seconds; null: never.")
+
+
+class KeysDocument(Value):
+    """The keys that there are, or the one that was made or removed."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    keys: tuple[KeyDocument, ...] = Field(description="Each key, in the order they were made.")
+    made: str = Field(
+        description="The key itself, told this once when it is made; empty otherwise."
+    )

@@ -22,7 +22,7 @@ ENGINE = "import runpy\nrunpy.run_path('/run/project/unhealthy_engine.py', run_n
 BODY = b'{"model": "m"}'
 ASKED = (
     b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n" % len(BODY)
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 ) + BODY
 HERE = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{}\n"
 UNIT = "reconciler-serve"

@@ -44,7 +44,7 @@ async def test_what_comes_before_the_files_are_read_waits_for_them() -> None:
     ):
         stand = Stand(front, address, client)
         asked = [asyncio.create_task(stand.ask(model=name)) for name in ("a", "active", "z")]
-        await until(lambda: front.doors._unread.demand.waiting == 3)
+        await until(lambda: front.doors.unread.demand.waiting == 3)
         front.doors.route(ROUTES)
         await stand.admit(engine)
         told = [(await one).status_code for one in asked]

@@ -219,3 +219,31 @@ def test_words_of_an_ssh_command_line_are_refused_in_words(
 ) -> None:
     with pytest.raises(ValidationError, match=re.escape(f'found "{value}", expected {found}')):
         ssh.Options.model_validate({key: value})
+
+
+def test_a_gateway_is_reached_where_and_as_it_says() -> None:
+    assert inventory(gateway=None).gateway.listen == "127.0.0.1:8400"
+    written = {"listen": "[::]:80", "names": "LLM.home", "origins": ["https://Chat.home:8443"]}
+    gateway = inventory(gateway=written).gateway
+    assert (gateway.listen, gateway.names) == ("[::]:80", ("llm.home",))
+    assert gateway.origins == ("https://chat.home:8443",)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({"listen": "8400"}, "HOST:PORT"),
+        ({"listen": "0.0.0.0:65536"}, "HOST:PORT"),
+        ({"listen": 8400}, "HOST:PORT"),
+        ({"names": "https://llm.home"}, "without a port"),
+        ({"names": ["llm.home:8400"]}, "without a port"),
+        ({"names": [1]}, "without a port"),
+        ({"origins": "chat.home"}, "such as https://chat.home"),
+        ({"origins": ["https://chat.home/"]}, "such as https://chat.home"),
+        ({"origins": ["*"]}, "such as https://chat.home"),
+        ({"origins": [1]}, "such as https://chat.home"),
+    ],
+)
+def test_a_gateway_that_cannot_be_meant_is_said(written: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        inventory(gateway=written)

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 KEPT = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 REQUEST = KEPT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+JSON = "Content-Type: application/json\r\n"
 ASKED = (
-    f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n".encode()
+    f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 13\r\n\r\n".encode()
     + b'{"model":"a"}'
 )
 

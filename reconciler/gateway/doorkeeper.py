@@ -1,0 +1,151 @@
+"""Doorkeeper: judges each request when its head is there, before anything of its body is taken."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.errors import ReconcilerError
+from reconciler.gateway.guard import Doorway, Guarding, admitted, cross_origin
+from reconciler.gateway.head import Field, Refusal, Request, RequestHead, host_name, judged
+from reconciler.gateway.keys import Requester
+from reconciler.gateway.naming import Spoken
+from reconciler.gateway.routes import ROUTER, Entered
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from reconciler.gateway.seats import Seats
+    from reconciler.model.access_key import KeyRing
+
+LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
+CREDENTIALS = struct.Struct("3i")
+UNAUTHORIZED = 401
+UNAUTHORIZED_SECONDS = 0.05
+"""How long who sends no right key waits for that answer."""
+
+MOST_FAILURES, FAILURES_SECONDS = 20, 60.0
+MOST_ADDRESSES = 1024
+
+Rings = Callable[[], "KeyRing | None"]
+
+
+class AdmittedRequest(NamedTuple):
+    """A request that may come in: where to, and who asks."""
+
+    request: Request
+    entered: Entered
+    requester: Requester
+
+
+class Judged(NamedTuple):
+    """What becomes of a request, and what its answer says beside.
+
+    `spoken` is the protocol for errors; `closes` where what follows cannot be told from it;
+    `is_head` where an answer has no body.
+    """
+
+    found: AdmittedRequest | Refusal
+    spoken: Spoken = "openai"
+    fields: tuple[Field, ...] = ()
+    closes: bool = False
+    is_head: bool = False
+
+    @property
+    def delay(self) -> float:
+        """How long the answer is kept back."""
+        is_unknown = isinstance(self.found, Refusal) and self.found.status == UNAUTHORIZED
+        return UNAUTHORIZED_SECONDS if is_unknown else 0.0
+
+
+class Entry(NamedTuple):
+    """A connection's way in: its door, the client's address, and ours as it may be named."""
+
+    door: Doorway
+    address: str
+    own_name: str
+
+
+class Failures:
+    """How often each address came with no right key in the last minute."""
+
+    def __init__(self) -> None:
+        self._times = OrderedDict[str, deque[float]]()
+
+    def too_many(self, address: str, now: float) -> bool:
+        """Count one more; whether that is too many."""
+        times = self._times.setdefault(address, deque(maxlen=MOST_FAILURES))
+        self._times.move_to_end(address)
+        if len(self._times) > MOST_ADDRESSES:
+            self._times.popitem(last=False)
+        is_full = len(times) == MOST_FAILURES and now - times[0] < FAILURES_SECONDS
+        if not is_full:
+            times.append(now)
+        return is_full
+
+
+class Doorkeeper:
+    """Who may come in, by the keys and names that there are when a request comes."""
+
+    def __init__(self, seats: Seats, rings: Rings, wall: Callable[[], float]) -> None:
+        """Take what knows names and origins, what reads the keys, and the wall clock."""
+        self._seats, self._rings, self._wall = seats, rings, wall
+        self._failures = Failures()
+
+    def entry(self, transport: asyncio.BaseTransport) -> Entry:
+        """The way in of a new connection."""
+        own: socket.socket = transport.get_extra_info("socket")
+        if own.family == socket.AF_UNIX:
+            told = own.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            return Entry(Doorway(uid=CREDENTIALS.unpack(told)[1], own=os.getuid()), "", "")
+        here = ip_address(transport.get_extra_info("sockname")[0])
+        name = f"[{here}]" if here.version == IPV6 else str(here)
+        peer = transport.get_extra_info("peername")
+        return Entry(Doorway(is_local=here.is_loopback), peer[0] if peer else "", name)
+
+    def judge(self, head: RequestHead, entry: Entry) -> Judged:
+        """Judge a head."""
+        is_named = entry.door.uid is None
+        names = {*LOCAL_NAMES, *self._seats.names, entry.own_name} if is_named else None
+        request = judged(head, names)
+        if isinstance(request, Refusal):
+            return Judged(request, closes=True)
+        fields = cross_origin(head.fields, self._seats.origins) if is_named else ()
+        found = self._called(head, request, entry)
+        spoken = ROUTER.spoken(request.path)
+        return Judged(found, spoken, fields, is_head=request.method == "HEAD")
+
+    def _called(
+        self, head: RequestHead, request: Request, entry: Entry
+    ) -> AdmittedRequest | Refusal:
+        entered = ROUTER.find(request.method, request.path)
+        if isinstance(entered, Refusal):
+            return entered
+        requester = self._requester(head, entered, entry)
+        return (
+            requester
+            if isinstance(requester, Refusal)
+            else AdmittedRequest(request, entered, requester)
+        )
+
+    def _requester(self, head: RequestHead, entered: Entered, entry: Entry) -> Requester | Refusal:
+        try:
+            guarding = Guarding(self._rings(), self._seats.origins, self._wall())
+        except ReconcilerError as error:
+            # Whom they let in is not known, so nobody is.
+            return Refusal(503, error.message)
+        host = next((value for name, value in head.fields if name.lower() == b"host"), b"")
+        is_local = host_name(host.decode("latin-1").strip().lower()) in LOCAL_NAMES
+        found = admitted(head, entered.entrance, entry.door, guarding, is_local_name=is_local)
+        is_unknown = isinstance(found, Refusal) and found.status == UNAUTHORIZED
+        if is_unknown and self._failures.too_many(entry.address, guarding.now):
+            return Refusal(429, f"{MOST_FAILURES} requests without a right key in a minute")
+        return found
+
+
+IPV6 = 6

@@ -1,0 +1,143 @@
+"""Guard: who may come in where, by the key, the page and the door that a request comes from.
+
+Pure: what is judged here is the table of routes, a request's head, and what the files say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from reconciler.gateway.head import Field, Refusal, RequestHead
+from reconciler.gateway.keys import HERE, MAKE, NOBODY, OWNER, Requester, offered, requester
+from reconciler.gateway.routes import Entrance
+from reconciler.model.access_key import KeyRing
+
+SAFE = {b"GET", b"HEAD"}
+OWN_PAGE = {b"same-origin", b"none"}
+FORWARDED = {b"forwarded", b"x-forwarded-for"}
+ROOT = 0
+
+
+class Doorway(NamedTuple):
+    """Where a connection came in: by the control socket, from the user `uid`, or over TCP.
+
+    `is_local`: nothing but this machine can reach it; `own` is the user that runs this.
+    """
+
+    is_local: bool = True
+    uid: int | None = None
+    own: int = ROOT
+
+
+class Guarding(NamedTuple):
+    """What is known of keys (None: there are none), which pages elsewhere may ask, and the time."""
+
+    ring: KeyRing | None
+    origins: Collection[str]
+    now: float
+
+
+def admitted(
+    head: RequestHead, entrance: Entrance, door: Doorway, by: Guarding, *, is_local_name: bool
+) -> Requester | Refusal:
+    """Who asks, where that is allowed; `is_local_name`: the Host is a name of the loopback."""
+    if door.uid is not None:
+        return _user(door.uid, door.own)
+    refusal = _foreign(head, by.origins) or _misstated(head, entrance)
+    if refusal is not None:
+        return refusal
+    if entrance.scope == "none":
+        return NOBODY
+    is_near = door.is_local and is_local_name and not _values(head.fields, FORWARDED)
+    found = HERE if by.ring is None and is_near else _keyed(head, by)
+    if isinstance(found, Refusal) or entrance.scope in found.scopes:
+        return found
+    return _beyond(found, entrance)
+
+
+def _user(uid: int, own: int) -> Requester | Refusal:
+    if uid in {ROOT, own}:
+        return OWNER
+    return Refusal(403, f"this socket is for the user {own} and root; found the user {uid}")
+
+
+def _keyed(head: RequestHead, by: Guarding) -> Requester | Refusal:
+    return requester(by.ring or KeyRing(), offered(head.fields), by.now)
+
+
+def _beyond(found: Requester, entrance: Entrance) -> Refusal:
+    who = f"the key {found.name} does" if found.name else "without a key requests do"
+    makes = MAKE.format(scope="infer" if entrance.scope == "list" else entrance.scope)
+    return Refusal(403, f"{who} not allow this, which needs {entrance.scope}; {makes}")
+
+
+def _foreign(head: RequestHead, origins: Collection[str]) -> Refusal | None:
+    """Why the page that asks may not: a browser sends what any page wants, with what it knows."""
+    changes = head.method not in SAFE or bool(_values(head.fields, {b"upgrade"}))
+    if not changes or allowed_origin(head.fields, origins):
+        return None
+    origin = _value(head.fields, b"origin")
+    site = _value(head.fields, b"sec-fetch-site")
+    if origin and not _is_same(origin, _value(head.fields, b"host")):
+        shown = origin.decode("latin-1")
+        return Refusal(403, f"a page of {shown} asks; {LET_IN} {shown}")
+    if site and site not in OWN_PAGE:
+        return Refusal(403, f"a page of another origin asks; {LET_IN} that page's origin")
+    return None
+
+
+LET_IN = "to let it, add to `origins` under `gateway` of inventory.yaml:"
+
+
+def _is_same(origin: bytes, host: bytes) -> bool:
+    return urlsplit(origin.decode("latin-1")).netloc.lower() == host.decode("latin-1").lower()
+
+
+def _misstated(head: RequestHead, entrance: Entrance) -> Refusal | None:
+    """Why a body is not what it should be: a form of any page can post text, but no JSON."""
+    has_body = _value(head.fields, b"content-length") not in {b"", b"0"} or _values(
+        head.fields, {b"transfer-encoding"}
+    )
+    if entrance.body == "any" or not has_body:
+        return None
+    found = _value(head.fields, b"content-type").partition(b";")[0].strip().lower()
+    if found == JSON or found.endswith(b"+json"):
+        return None
+    shown = found.decode("latin-1") or "nothing"
+    return Refusal(415, f"found {shown} as Content-Type, expected {JSON.decode()}")
+
+
+JSON = b"application/json"
+
+
+def allowed_origin(fields: Collection[Field], origins: Collection[str]) -> bytes:
+    """The origin of a page elsewhere that may ask, b"" where there is none."""
+    origin = _value(fields, b"origin")
+    return origin if origin.decode("latin-1").lower() in origins else b""
+
+
+def cross_origin(fields: Collection[Field], origins: Collection[str]) -> tuple[Field, ...]:
+    """The fields of an answer that let the page of another origin read it."""
+    origin = allowed_origin(fields, origins)
+    if not origin:
+        return ()
+    let = ((b"Access-Control-Allow-Origin", origin), (b"Vary", b"Origin"))
+    if not _values(fields, {b"access-control-request-method"}):
+        return let
+    asked = _value(fields, b"access-control-request-headers")
+    return (
+        *let,
+        (b"Access-Control-Allow-Methods", b"GET, POST, PUT, DELETE"),
+        (b"Access-Control-Allow-Headers", asked or b"Authorization, Content-Type"),
+        (b"Access-Control-Max-Age", b"600"),
+    )
+
+
+def _values(fields: Collection[Field], names: Collection[bytes]) -> list[bytes]:
+    return [value.strip(b" \t") for name, value in fields if name.lower() in names]
+
+
+def _value(fields: Collection[Field], name: bytes) -> bytes:
+    return next(iter(_values(fields, {name})), b"")

@@ -1,0 +1,72 @@
+"""Gateway: where requests are taken, under which names, and which pages may ask."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from reconciler.model.names import Value
+from reconciler.model.quantity import expected
+
+ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
+NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+PORTS = 65536
+
+
+def _address(value: object) -> object:
+    found = ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or int(found["port"]) >= PORTS:
+        raise expected("HOST:PORT, such as 127.0.0.1:8400, or 0.0.0.0:8400 for every address")
+    return value
+
+
+def _list(value: object) -> object:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _name(value: object) -> object:
+    name = value.lower() if isinstance(value, str) else ""
+    if not NAME.fullmatch(name):
+        raise expected("a host name as clients write it in a URL, without a port, such as llm.home")
+    return name
+
+
+def _origin(value: object) -> object:
+    origin = value.lower() if isinstance(value, str) else ""
+    if not ORIGIN.fullmatch(origin):
+        raise expected("the scheme, host and port of a page, such as https://chat.home")
+    return origin
+
+
+HostAlias: TypeAlias = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
+PageOrigin: TypeAlias = Annotated[str, BeforeValidator(_origin, json_schema_input_type=str)]
+
+
+class Gateway(Value):
+    """How `reconciler serve` is reached."""
+
+    listen: Annotated[str, BeforeValidator(_address, json_schema_input_type=str)] = Field(
+        default="127.0.0.1:8400",
+        description=(
+            "The address for requests, unless `--listen` or systemd names another; beyond the"
+            " loopback it needs keys. A change counts from the next start."
+        ),
+    )
+    names: Annotated[
+        tuple[HostAlias, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])
+    ] = Field(
+        default=(),
+        description=(
+            "The host names by which clients reach it beside this machine's addresses; other ones"
+            " are refused."
+        ),
+    )
+    origins: Annotated[
+        tuple[PageOrigin, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])
+    ] = Field(
+        default=(),
+        description="The pages of other hosts whose scripts may ask, such as https://chat.home.",
+    )

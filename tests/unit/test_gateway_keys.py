@@ -1,0 +1,154 @@
+"""Keys, pages and names as clients of the gateway meet them."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+import httpx
+import pytest
+
+from reconciler.errors import Misused, Unreachable
+from reconciler.gateway.doorkeeper import UNAUTHORIZED_SECONDS
+from reconciler.gateway.listening import Listening
+from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
+from reconciler.model.key_scope import KeyScope
+from tests.gateway_stand import CHAT, ROUTES, Stand, standing, until
+from tests.scripted_engine import answers, scripted
+
+SECRET = "s" * 43
+PAGE = "https://chat.home"
+
+
+def a_key(id_: str, *scopes: KeyScope, models: tuple[str, ...] = (), limit: int = 9) -> AccessKey:
+    return AccessKey(
+        id=id_ * 8, name=f"key-{id_}", sha256=hashed(SECRET), scopes=scopes, models=models,
+        in_flight=limit, waiting=limit,
+    )  # fmt: skip
+
+
+RING = KeyRing(keys=(a_key("1", "infer"), a_key("2", "infer", models=("b",)), a_key("3", "read")))
+
+
+def sent(id_: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {written(id_ * 8, SECRET)}"}
+
+
+async def ask(stand: Stand, id_: str = "", path: str = CHAT, **fields: str) -> httpx.Response:
+    headers = {**(sent(id_) if id_ else {}), **fields}
+    return await stand.client.post(path, json={"model": "a"}, headers=headers)
+
+
+def said(answer: httpx.Response) -> str:
+    return str(answer.json()["error"]["message"])
+
+
+async def test_a_right_key_is_answered_and_stays_here() -> None:
+    async with standing(rings=lambda: RING) as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        assert (await ask(stand, "1")).status_code == HTTPStatus.OK
+        assert SECRET.encode() not in b"".join(map(repr_of, engine.heard))
+
+
+def repr_of(heard: object) -> bytes:
+    return repr(heard).encode()
+
+
+async def test_who_has_none_is_told_so_a_little_later_and_in_their_protocol() -> None:
+    loop = asyncio.get_running_loop()
+    async with standing(rings=lambda: RING) as stand:
+        began = loop.time()
+        answer = await ask(stand, path="/v1/messages")
+        assert loop.time() - began >= UNAUTHORIZED_SECONDS
+        assert answer.status_code == HTTPStatus.UNAUTHORIZED
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert answer.json()["type"] == "error"
+        assert answer.json()["error"]["type"] == "authentication_error"
+        head = await stand.client.head("/v1/models")
+        assert (head.status_code, head.content) == (HTTPStatus.UNAUTHORIZED, b"")
+
+
+async def test_who_leaves_before_that_is_told_is_forgotten() -> None:
+    async with standing(rings=lambda: RING) as stand:
+        host, port = stand.address.split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: stand.front.clients.count == 1)
+        writer.close()
+        await until(lambda: stand.front.clients.count == 0)
+        assert (await stand.client.get("/v1/models")).status_code == HTTPStatus.UNAUTHORIZED
+
+
+async def test_who_guesses_is_told_to_stop_and_who_knows_is_let_in() -> None:
+    async with standing(rings=lambda: RING) as stand:
+        answers_ = await asyncio.gather(*(ask(stand) for _ in range(21)))
+        told = sorted(one.status_code for one in answers_)
+        assert told == [HTTPStatus.UNAUTHORIZED] * 20 + [HTTPStatus.TOO_MANY_REQUESTS]
+        listed = await stand.client.get("/v1/models", headers=sent("3"))
+        assert listed.status_code == HTTPStatus.OK
+
+
+async def test_a_key_is_for_its_models_alone() -> None:
+    async with standing(rings=lambda: RING) as stand:
+        for model in ("a", "active", ""):
+            answer = await stand.client.post(CHAT, json={"model": model}, headers=sent("2"))
+            assert answer.status_code == HTTPStatus.FORBIDDEN
+            assert said(answer) == "the key key-2 is not for a"
+        listed = await stand.client.get("/v1/models", headers=sent("2"))
+        assert [one["id"] for one in listed.json()["data"]] == ["b"]
+        assert "needs infer" in said(await ask(stand, "3"))
+
+
+async def test_a_key_has_its_limits() -> None:
+    ring = KeyRing(keys=(a_key("1", "infer", limit=1),))
+    async with standing(rings=lambda: ring) as stand, scripted(answers) as engine:
+        first = asyncio.create_task(ask(stand, "1"))
+        await until(lambda: stand.seat.demand.waiting == 1)
+        over = await ask(stand, "1")
+        assert over.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        assert over.headers["retry-after"]
+        await stand.admit(engine)
+        assert (await first).status_code == HTTPStatus.OK
+        assert (await ask(stand, "1")).status_code == HTTPStatus.OK
+
+
+async def test_nobody_is_let_in_while_the_keys_cannot_be_read() -> None:
+    def broken() -> KeyRing | None:
+        raise Unreachable("keys.json cannot be read")
+
+    async with standing(rings=broken) as stand:
+        answer = await ask(stand, "1")
+        assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert said(answer) == "keys.json cannot be read"
+
+
+async def test_a_page_that_the_file_lets_in_may_ask_and_read() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        refused = await ask(stand, Origin=PAGE)
+        assert refused.status_code == HTTPStatus.FORBIDDEN
+        assert "`origins` under `gateway` of inventory.yaml: https://chat.home" in said(refused)
+        stand.front.doors.route(ROUTES.model_copy(update={"origins": (PAGE,)}))
+        asks = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+        may = await stand.client.options(CHAT, headers=asks)
+        assert may.status_code == HTTPStatus.NO_CONTENT
+        assert may.headers["access-control-allow-origin"] == PAGE
+        answer = await ask(stand, Origin=PAGE)
+        assert answer.status_code == HTTPStatus.OK
+        assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+async def test_it_answers_to_the_names_that_the_file_gives() -> None:
+    async with standing() as stand:
+        wrong = await stand.client.get("/v1/models", headers={"Host": "llm.home"})
+        assert wrong.status_code == HTTPStatus.MISDIRECTED_REQUEST
+        assert "`names` in inventory.yaml" in said(wrong)
+        stand.front.doors.route(ROUTES.model_copy(update={"names": ("llm.home",)}))
+        unkeyed = await stand.client.get("/v1/models", headers={"Host": "llm.home"})
+        assert unkeyed.status_code == HTTPStatus.UNAUTHORIZED, "elsewhere nobody comes without one"
+
+
+def test_without_keys_only_this_machine_may_reach_it() -> None:
+    with pytest.raises(Misused, match="`reconciler key add NAME` makes one"):
+        Listening("0.0.0.0:8400", {})
+    Listening("0.0.0.0:8400", {}, has_keys=True)
