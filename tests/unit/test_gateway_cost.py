@@ -11,9 +11,9 @@ from tests.scripted_engine import answers, scripted
 
 BODY = b'{"model": "a"}'
 REQUEST = (
-    f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
-    + BODY
-)
+    f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    f"Content-Length: {len(BODY)}\r\n\r\n"
+).encode() + BODY
 
 
 class Pieces(asyncio.Protocol):
