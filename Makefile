@@ -12,7 +12,7 @@ WORKSHOP := $(VENV)/.workshop
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo engine demo-power test rigs test-builds test-install test-gpu check crash load bench schemas coverage lock
+.PHONY: demo engine demo-power test rigs test-builds test-clients test-install test-gpu check crash load bench schemas coverage lock
 # Where it is set, each of the many programs that tests start would compile the whole package again.
 unexport PYTHONDONTWRITEBYTECODE
 # What tests need of the machine may be what makes the virtual environment.
@@ -54,6 +54,11 @@ load: $(WORKSHOP)
 # What every engine promises, on older builds of servers: each file of tests/builds is one, installed once into .venv/builds.
 test-builds: $(WORKSHOP)
 	$(BIN)/python -m tests.builds
+
+# Clients of several ages and coding agents before a gateway: each lock file of tests/clients is one, installed once into
+# .venv/clients, and what its npm/ names where npm is (800 MB).
+test-clients: $(WORKSHOP)
+	$(BIN)/python -m tests.clients
 
 # Both locks with old and new pips, a wheel, and the oldest versions that pyproject.toml allows, on every Python that is here.
 test-install: $(WORKSHOP)

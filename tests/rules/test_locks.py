@@ -24,6 +24,9 @@ WORKSHOP_ONLY = {"hypothesis", "mypy", "pytest", "ruff", "skulk-llama-server-vul
 BUILDS = sorted(
     path for path in texts() if path.startswith("tests/builds/") and path.endswith(".lock")
 )
+CLIENTS = sorted(
+    path for path in texts() if path.startswith("tests/clients/") and path.endswith(".lock")
+)
 
 PINNED = re.compile(r"^[a-z0-9][a-z0-9._-]*(?:\[[a-z,]+\])?==\S+(?: ; .+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
@@ -70,7 +73,7 @@ def required() -> dict[str, list[str]]:
     return {canonicalize_name(one.name): one.requires or [] for one in metadata.distributions()}
 
 
-@pytest.mark.parametrize("path", [USE, WORKSHOP, *BUILDS])
+@pytest.mark.parametrize("path", [USE, WORKSHOP, *BUILDS, *CLIENTS])
 def test_a_lock_pins_everything_by_hash(path: str) -> None:
     assert list(loose_pins(texts()[path])) == []
     assert "://" not in texts()[path]
@@ -99,6 +102,15 @@ def test_builds_of_both_servers_are_tested_from_the_oldest_that_is_promised_on()
     assert not [version for version in tested["embedded"] if version in newest], (
         "`make test` runs on the newest"
     )
+
+
+def test_an_older_release_of_each_python_client_is_tested() -> None:
+    newest = {pin.name: pin.specifier for pin in pins(texts()[WORKSHOP])}
+    for path in CLIENTS:
+        name, _, version = Path(path).stem.partition("-")
+        pinned = {pin.name: pin.specifier for pin in pins(texts()[path])}
+        assert str(pinned[name]) == f"=={version}"
+        assert version not in newest[name], "`make test` runs on the newest"
 
 
 def test_users_of_the_program_install_no_linter() -> None:

@@ -42,6 +42,7 @@ async def test_what_an_engine_sends_at_once_is_sent_on_at_once() -> None:
 async def test_an_answered_request_is_gone_at_once() -> None:
     async with standing() as stand, scripted(answers) as engine:
         await stand.admit(engine)
+        gc.collect()  # what other tests left
         gc.disable()
         try:
             await _ask_and_leave(stand)

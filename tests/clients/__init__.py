@@ -1,0 +1,1 @@
+"""Clients that people have, on a gateway over real engines."""
