@@ -12,7 +12,7 @@ WORKSHOP := $(VENV)/.workshop
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo engine demo-power test rigs test-builds test-clients test-install test-gpu check crash load bench schemas coverage lock
+.PHONY: demo engine demo-power test rigs test-builds test-clients test-install test-gpu check crash fuzz load bench schemas coverage lock
 # Where it is set, each of the many programs that tests start would compile the whole package again.
 unexport PYTHONDONTWRITEBYTECODE
 # What tests need of the machine may be what makes the virtual environment.
@@ -45,6 +45,10 @@ check: $(WORKSHOP)
 # Every byte of the journal and its log, and 100,000 schedules of deaths, where `make test` takes samples of fixed seeds.
 crash: $(WORKSHOP)
 	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
+
+# 100,000 mutations of requests and as many of answers, framed by the gateway and by h11, where `make test` takes a sample.
+fuzz: $(WORKSHOP)
+	FUZZ_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/fuzz
 
 # Fifty clients and three models of one port: 1,000 switches, and 250 during which `serve` is killed, on each server.
 # LOAD="--switches 50 --seed 7" makes it shorter, or the same again.

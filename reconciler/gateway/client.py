@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-import httptools
-
-from reconciler.gateway.doorkeeper import AdmittedRequest, Judged
 from reconciler.gateway.exchange import Exchange
-from reconciler.gateway.head import LARGEST_HEAD, Refusal, Request, RequestHead
+from reconciler.gateway.head import Refusal
+from reconciler.gateway.reading import RequestReader
 from reconciler.gateway.wording import error_body
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from reconciler.gateway.naming import Spoken
     from reconciler.gateway.seats import Seats
 
-LARGEST_BODY = 32 * 1024 * 1024
 MOST_AHEAD = 64 * 1024
 """How much of the next requests is read while one is answered; then the client has to wait."""
 
@@ -42,6 +39,7 @@ SLOWEST_BODY = 1024
 """Seconds for a head, and the bytes of a body that buy one more."""
 
 IDLE_SECONDS = 75.0
+LINGER_SECONDS = 2.0
 FIRST_SECONDS = 1.0
 """How long a connection that is new when the gateway ends may take for its first request."""
 
@@ -49,28 +47,22 @@ FIRST_SECONDS = 1.0
 class ClientConnection(asyncio.Protocol):
     """A connection of a client to the gateway."""
 
+    _reader: RequestReader
+
     def __init__(self, seats: Seats, doorkeeper: Doorkeeper, clients: Clients) -> None:
         """Answer who is let in, by `seats`; it is among `clients` while it is open."""
         self._seats, self._doorkeeper, self._clients = seats, doorkeeper, clients
         # Asked for once: it is a system call each time (Python 3.11).
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
         self._ahead = bytearray()
-        self._whole: deque[tuple[Judged, bytes, bool, str]] = deque()
         self._exchange: Exchange | None = None
         self._busy = self._closes = self._chunked = self._is_bodiless = False
         self._version, self._keeps = "1.1", True
         self._beside: Sequence[Field] = ()
         self._since = 0.0
-        self._is_new, self._is_reading = True, False
+        self._lingers = False
         self._gathered: list[bytes] | None = None
-        self._begin_message()
-
-    def _begin_message(self) -> None:
-        self._target, self._fields = b"", list[tuple[bytes, bytes]]()
-        self._head_size, self._body = 0, bytearray()
-        self._judged: Judged | None = None
 
     # What asyncio calls.
 
@@ -81,7 +73,9 @@ class ClientConnection(asyncio.Protocol):
         if self._clients.is_full:
             self._transport.abort()
             return
-        self._entry = self._doorkeeper.entry(transport)
+        entry = self._doorkeeper.entry(transport)
+        judge = partial(self._doorkeeper.judge, entry=entry)
+        self._reader = RequestReader(judge, self._welcome)
         self._since = self._loop.time()
         self._clients.opened(self)
 
@@ -116,96 +110,22 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.pause(paused=False)
 
-    # What the parser calls.
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._begin_message()
-        self._is_new = False
-        self._is_reading, self._since = True, self._loop.time()
-
-    def on_url(self, url: bytes) -> None:
-        """Keep a piece of the target."""
-        self._target += url
-        self._grow(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field."""
-        self._fields.append((name, value))
-        self._grow(len(name) + len(value))
-
-    def _grow(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > LARGEST_HEAD:
-            raise _TooLarge
-
-    def on_headers_complete(self) -> None:
-        """Judge the head before anything of the body is taken."""
-        head = RequestHead(
-            self._parser.get_method(),
-            self._target,
-            self._parser.get_http_version(),
-            tuple(self._fields),
-        )
-        self._judged = self._doorkeeper.judge(head, self._entry)
-        if isinstance(self._judged.found, AdmittedRequest):
-            self._announced(self._judged.found.request)
-
-    def _announced(self, request: Request) -> None:
-        if request.length is not None and request.length > LARGEST_BODY:
-            self._judged = TOO_LARGE
-        elif request.expects and not self._busy and not self._whole:
-            self.write(CONTINUE)
-
-    def on_body(self, piece: bytes) -> None:
-        """Keep a piece of the body."""
-        if self._is_refused:
-            return
-        self._body += piece
-        if len(self._body) > LARGEST_BODY:
-            self._judged = TOO_LARGE
-            self._body.clear()
-
-    def on_message_complete(self) -> None:
-        """Take a whole request; it waits for those before it."""
-        self._is_reading = False
-        # Only here it is right: asked later, the parser always says no.
-        keeps = self._parser.should_keep_alive()
-        if self._judged is not None:
-            version = self._parser.get_http_version()
-            self._whole.append((self._judged, bytes(self._body), keeps, version))
-        self._body = bytearray()
-
     def _feed(self, received: bytes) -> None:
-        try:
-            self._parser.feed_data(received)
-        except httptools.HttpParserUpgrade:
-            # It asked for another protocol, which is not offered here: the request is answered.
-            self._closes = True
-        except _TooLarge:
-            self._broken(Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes"))
-        except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _TooLarge):
-                raise
-            self._broken(Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes"))
-        except httptools.HttpParserError as error:
-            self._broken(Refusal(400, f"this is not HTTP: {error}"))
-        if self._judged is not None and self._is_refused and not self._whole:
-            # Its body is not waited for; what follows cannot be told from it.
-            self._whole.append((self._judged, b"", False, "1.1"))
+        begun = self._reader.begun
+        self._reader.feed(received)
+        if self._reader.begun > begun:
+            self._since = self._loop.time()
         self._next()
 
-    @property
-    def _is_refused(self) -> bool:
-        return self._judged is not None and isinstance(self._judged.found, Refusal)
-
-    def _broken(self, refusal: Refusal) -> None:
-        self._whole.append((Judged(refusal, closes=True), b"", False, "1.1"))
+    def _welcome(self) -> None:
+        """Tell that the body may come, unless it would stand inside another answer."""
+        if not self._busy:
+            self.write(CONTINUE)
 
     def _next(self) -> None:
         """Answer the next whole request, if none is under way."""
-        while self._whole and not self._busy:
-            told, body, self._keeps, self._version = self._whole.popleft()
+        while self._reader.whole and not self._busy:
+            told, body, self._keeps, self._version = self._reader.whole.popleft()
             found, self._beside, self._busy = told.found, told.fields, True
             if isinstance(found, Refusal):
                 self._is_bodiless = told.is_head
@@ -225,9 +145,9 @@ class ClientConnection(asyncio.Protocol):
         """Write the head of an answer, which decides how the pieces of its body are framed."""
         self._keeps = self._keeps and not self._clients.is_leaving
         framed = any(name.lower() == b"content-length" for name, _ in fields)
-        is_empty = status in {204, 304}
-        chunked = not framed and not is_empty and self._version != "1.0"
-        if not framed and not chunked and not is_empty:
+        has_body = status not in {204, 304} and not self._is_bodiless
+        chunked = not framed and has_body and self._version != "1.0"
+        if not framed and not chunked and has_body:
             self._keeps = False
         lines = [f"HTTP/1.1 {status} ".encode() + reason]
         lines += [name + b": " + value for name, value in (*fields, *self._beside)]
@@ -287,7 +207,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._keeps or self._closes:
             self.close()
             return
-        if self._whole or self._ahead:
+        if self._reader.whole or self._ahead:
             # Not at once: a thousand requests that are all refused would be a thousand calls deep.
             self._loop.call_soon(self._go_on)
         else:
@@ -316,14 +236,22 @@ class ClientConnection(asyncio.Protocol):
         """Close when all that was written has gone out."""
         self._closes = True
         self.flush()
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._reader.is_deaf:
+            # What the client still sends is dropped unread for a while: if it met a closed socket,
+            # its own system would throw the answer away.
+            self._since, self._lingers = self._loop.time(), True
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:
             self._transport.close()
 
     # What all connections are told.
 
     def leave(self) -> None:
         """Close once nothing is owed to the client; one that is new may still ask."""
-        if not self._busy and not self._is_reading and not self._is_new:
+        if not self._busy and not self._reader.is_reading and self._reader.begun:
             self.close()
 
     def cut(self) -> None:
@@ -336,22 +264,14 @@ class ClientConnection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Close a connection on which nothing happens, or too slowly."""
+        silent = now - self._since
+        if self._lingers and silent > LINGER_SECONDS:
+            self.abort()
         if self._busy:
             return
-        silent = now - self._since
         longest = FIRST_SECONDS if self._clients.is_leaving else IDLE_SECONDS
-        if self._is_reading and silent > PATIENCE_SECONDS + len(self._body) / SLOWEST_BODY:
-            self._is_reading = False
-            self._broken(Refusal(408, "the request did not come within its time"))
+        if self._reader.is_reading and silent > PATIENCE_SECONDS + self._reader.held / SLOWEST_BODY:
+            self._reader.fail(Refusal(408, "the request did not come within its time"))
             self._next()
-        elif not self._is_reading and silent > longest:
+        elif not self._reader.is_reading and silent > longest:
             self.close()
-
-
-class _TooLarge(Exception):
-    """The head of a request is larger than is taken."""
-
-
-TOO_LARGE = Judged(
-    Refusal(413, f"the body is larger than {LARGEST_BODY // 1024 // 1024} MiB"), closes=True
-)

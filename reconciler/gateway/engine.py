@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import httptools
 
+from reconciler.gateway.head import LARGEST_HEAD
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.gateway.head import Field
 
 HIGH_WATER = 64 * 1024
@@ -15,6 +20,9 @@ FINAL = 200
 """Statuses below it announce that another follows."""
 
 BODILESS = {204, 304}
+CODING = b"transfer-encoding"
+FRAMING = {CODING, b"content-length"}
+REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 class AnswerHead(NamedTuple):
@@ -23,6 +31,9 @@ class AnswerHead(NamedTuple):
     status: int
     reason: bytes
     fields: tuple[Field, ...]
+
+
+NO_HEAD = AnswerHead(0, b"", ())
 
 
 class Listener(Protocol):
@@ -54,22 +65,32 @@ class EngineConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._listener: Listener | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        self._head = AnswerHead(0, b"", ())
+        self._head = NO_HEAD
         self._fields: list[Field] = []
         self._reason = b""
         self._bodiless = self._until_closed = False
-        self.used = 0
+        self._ended: bool | None = None
+        self._broken = ""
+        self.heard = self.used = 0
+        """How many bytes of the answer came until its head was whole, and how often it was used."""
 
     @property
     def is_closing(self) -> bool:
         """Whether nothing can be sent any more."""
         return self._transport is None or self._transport.is_closing()
 
+    @property
+    def _is_read(self) -> bool:
+        """Whether what comes is still of the answer that was asked for."""
+        return self._ended is None and not self._broken
+
     def send(self, listener: Listener, request: bytes, *, bodiless: bool) -> None:
         """Send a whole request; `bodiless`: its answer has no body, whatever its head says."""
         self._listener, self._bodiless = listener, bodiless
         self._parser = httptools.HttpResponseParser(self)
-        self.used += 1
+        self._head, self._ended, self._broken = NO_HEAD, None, ""
+        self._until_closed = False
+        self.heard, self.used = 0, self.used + 1
         if self._transport is not None:
             self._transport.write(request)
 
@@ -103,15 +124,28 @@ class EngineConnection(asyncio.Protocol):
         if listener is None or self._parser is None:
             self.abort()
             return
+        if self._head is NO_HEAD:
+            self.heard += len(received)
         listener.on_read()
         try:
-            self._parser.feed_data(received)
-        except httptools.HttpParserError as error:
-            self._lose(f"its answer is not HTTP: {error}")
-        except httptools.HttpParserUpgrade:
-            self._lose("it changed the protocol, which was not asked for")
+            self._parse(self._parser, received)
+            # Only now: what a listener sends next must not meet what is left of these bytes.
+            if self._ended is not None:
+                self._end(reusable=self._ended and not self._broken)
+            elif self._broken:
+                self._lose(self._broken)
         finally:
             listener.on_told()
+
+    def _parse(self, parser: httptools.HttpResponseParser, received: bytes) -> None:
+        try:
+            parser.feed_data(received)
+        except httptools.HttpParserError as error:
+            self._broken = f"its answer is not HTTP: {error}"
+        except httptools.HttpParserUpgrade:
+            self._broken = "it changed the protocol, which was not asked for"
+        if self._head is NO_HEAD and self.heard > LARGEST_HEAD:
+            self._broken = f"the head of its answer is larger than {LARGEST_HEAD} bytes"
 
     def eof_received(self) -> None:
         """Let the transport close, which tells the listener."""
@@ -126,49 +160,53 @@ class EngineConnection(asyncio.Protocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        """Begin an answer; one that nobody waits for was not asked for."""
+        """Begin an answer; one that nobody waits for makes all that follows suspect."""
+        if self._ended is not None:
+            self._ended = False
         self._fields, self._reason = [], b""
-        self._until_closed = False
 
     def on_status(self, reason: bytes) -> None:
         """Keep the words beside the status."""
-        self._reason = reason
+        self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field."""
-        self._fields.append((name, value))
+        """Keep a field of the head; behind the body they are dropped."""
+        if self._head is NO_HEAD:
+            self._fields.append((name, value))
+        elif name.lower() == CODING and self._is_read:
+            self._broken = "its answer tells its transfer coding behind its body"
 
     def on_headers_complete(self) -> None:
         """Pass the head on, unless it only says that more will come."""
-        if self._parser is None or self._listener is None:
+        if self._parser is None or self._listener is None or not self._is_read:
             return
         status = self._parser.get_status_code()
-        if status < FINAL:
+        self._broken = _fault(self._reason, self._fields)
+        if self._broken or status < FINAL:
             return
         self._head = AnswerHead(status, self._reason, tuple(self._fields))
         names = {name.lower() for name, _ in self._fields}
-        framed = bool(names & {b"content-length", b"transfer-encoding"})
+        framed = bool(names & FRAMING)
         self._bodiless = self._bodiless or status in BODILESS
         self._until_closed = not framed and not self._bodiless
         self._listener.on_head(self._head)
         if self._bodiless:
             # The parser would wait for a body that a HEAD only announces.
-            self._end(reusable=False)
+            self._ended = False
 
     def on_body(self, piece: bytes) -> None:
         """Pass a piece on."""
-        if self._listener is not None:
+        if self._listener is not None and self._is_read:
             self._listener.on_piece(piece)
 
     def on_message_complete(self) -> None:
-        """End the answer."""
-        if self._parser is not None and self._head.status >= FINAL:
+        """Take that the answer is whole."""
+        if self._parser is not None and self._head is not NO_HEAD and self._is_read:
             # Only here is it right: asked later, the parser always says no.
-            self._end(reusable=self._parser.should_keep_alive())
+            self._ended = self._parser.should_keep_alive()
 
     def _end(self, *, reusable: bool) -> None:
         listener, self._listener, self._parser = self._listener, None, None
-        self._head, self._until_closed = AnswerHead(0, b"", ()), False
         if listener is not None:
             listener.on_end(reusable=reusable)
 
@@ -177,3 +215,11 @@ class EngineConnection(asyncio.Protocol):
         self.abort()
         if listener is not None:
             listener.on_lost(reason)
+
+
+def _fault(reason: bytes, fields: Sequence[Field]) -> str:
+    """What a head has in it that programs read differently, "" for nothing."""
+    codings = [value.strip(b" \t") for name, value in fields if name.lower() == CODING]
+    if codings and (len(codings) > 1 or codings[0].lower() != b"chunked"):
+        return "its answer has a transfer coding other than chunked"
+    return "" if REASON.fullmatch(reason) else "its answer has control characters in its first line"

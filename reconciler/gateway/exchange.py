@@ -16,7 +16,7 @@ from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from reconciler.gateway.answering import Answering
     from reconciler.gateway.doorkeeper import AdmittedRequest
@@ -35,6 +35,7 @@ FOREIGN = b"access-control-"
 BODY_AS_IT_IS = {b"content-length", b"content-encoding"}
 """With these, nothing may be put between the pieces of a body."""
 
+ENCODED = Refusal(415, "found a Content-Encoding, expected JSON as it is: it names the model")
 LONGEST_COMPLAINT = 2048
 ALIVE = b'{"status": "ok"}'
 """What llama.cpp answers at /health."""
@@ -66,7 +67,7 @@ class Exchange:
     def _ask_engine(self) -> None:
         found = routing(self._body)
         if isinstance(found, Refusal):
-            self._fail(found)
+            self._fail(ENCODED if _is_encoded(self._request.fields) else found)
             return
         self._name = found.model
         if found.stream:
@@ -227,7 +228,7 @@ class Exchange:
     def on_lost(self, reason: str) -> None:
         """Try once more what an old connection lost unheard; else tell the client."""
         engine, seat = self._engine, self._seat
-        if engine is not None and seat is not None and engine.used > 1 and not self._has_head:
+        if engine is not None and seat is not None and engine.used > 1 and not engine.heard:
             # It was closed while it was idle, before it saw this request; so are the others.
             seat.hang_up()
             self._count_off()
@@ -294,6 +295,10 @@ ANSWERS: Mapping[Answer, Callable[[Exchange], None]] = {
     "ready": Exchange._tell_ready,  # noqa: SLF001
     "preflight": Exchange._tell_pages,  # noqa: SLF001
 }
+
+
+def _is_encoded(fields: Iterable[Field]) -> bool:
+    return any(name.lower() == b"content-encoding" for name, _ in fields)
 
 
 def _is_the_clients(field: Field) -> bool:

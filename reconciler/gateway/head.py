@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 Field: TypeAlias = tuple[bytes, bytes]
 
@@ -21,10 +21,13 @@ LONGEST_NUMBER = 19
 """Digits of a Content-Length: programs read numbers of more than 64 bits differently."""
 
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)")
+"""The authority, and path and query, of a target in the form that is sent to proxies."""
+
 TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")
 VALUE = re.compile(rb"[^\x00\r\n]*")
-HIDDEN = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
-"""A slash, a backslash or a NUL that only some programs see in a path."""
+HIDDEN = re.compile(rb"%(?:2f|5c|00)|\\", re.IGNORECASE)
+"""What only some programs take for a slash or the end of a path."""
 
 BODILESS = {"GET", "HEAD"}
 NOT_OURS = {"CONNECT", "TRACE"}
@@ -105,29 +108,30 @@ def judged(head: RequestHead, hosts: Collection[str] | None) -> Request | Refusa
 
 
 def _request(head: RequestHead) -> Request | Refusal:
-    path, query = _path_and_query(head.target)
+    target = _origin(head.target)
+    path = target.partition(b"?")[0]
     segments = unquote_to_bytes(path).split(b"/")
     if HIDDEN.search(path) or b".." in segments or path.startswith(b"//"):
         return Refusal(400, f"found the path {path.decode()}, which programs read differently")
     length = _length(head)
-    if length and head.method.decode() in BODILESS:
+    if length != 0 and head.method.decode() in BODILESS:
         return Refusal(400, f"found {head.method.decode()} with a body, expected none")
     return Request(
         method=head.method.decode(),
         path=path.decode(),
-        target=path + (b"?" + query if query else b""),
+        target=target,
         fields=tuple(end_to_end(head.fields)),
         length=length,
         expects=head.value(b"expect").lower() == b"100-continue",
     )
 
 
-def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
-    if target.startswith(b"/"):
-        path, _, query = target.partition(b"?")
-        return path, query
-    parts = urlsplit(target)
-    return parts.path or b"/", parts.query
+def _origin(target: bytes) -> bytes:
+    """A target as it is sent to servers: a path, and perhaps a query."""
+    absolute = ABSOLUTE.fullmatch(target)
+    if not absolute:
+        return target
+    return absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
 
 
 def _method(head: RequestHead) -> Refusal | None:
@@ -149,7 +153,7 @@ def _target(head: RequestHead) -> Refusal | None:
         return Refusal(414, f"the target is longer than {LONGEST_TARGET} bytes")
     if not TARGET.fullmatch(head.target):
         return Refusal(400, "the target is not plain ASCII, or has a # in it")
-    if head.target.startswith((b"/", b"http://", b"https://")) or head.target == b"*":
+    if head.target.startswith(b"/") or head.target == b"*" or ABSOLUTE.fullmatch(head.target):
         return None
     return Refusal(400, "the target is neither a path nor an absolute URL")
 
@@ -198,11 +202,10 @@ def _authority(head: RequestHead) -> str | Refusal:
     hosts = head.values(b"host")
     if len(hosts) != 1:
         return Refusal(400, f"found {len(hosts)} Host fields, expected one")
-    named = hosts[0].decode("latin-1").strip().lower()
-    target = head.target.decode("latin-1")
-    if target.startswith(("http://", "https://")) and urlsplit(target).netloc.lower() != named:
+    absolute = ABSOLUTE.fullmatch(head.target)
+    if absolute and absolute[1].lower() != hosts[0].lower():
         return Refusal(400, "the target names another host than the field Host")
-    return named
+    return hosts[0].decode("latin-1").lower()
 
 
 def host_name(authority: str) -> str:

@@ -1,0 +1,210 @@
+"""Reading: the requests of one connection, out of the bytes that come, each judged at its head."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import httptools
+
+from reconciler.gateway.doorkeeper import AdmittedRequest, Judged
+from reconciler.gateway.head import LARGEST_HEAD, Refusal, Request, RequestHead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_BODY = 32 * 1024 * 1024
+CHUNK_FRAME = 32
+"""How much may stand around each chunk of a body."""
+
+READ_VERSIONS = {"0.0", "1.0", "1.1"}
+"""As the parser names those that it reads, the first before it has seen one."""
+
+RESUMED = b"POST / HTTP/1.1\r\n%b\r\n\r\n"
+RESUMED_LAST = b"POST / HTTP/1.1\r\nConnection: close\r\n%b\r\n\r\n"
+
+
+class WholeRequest(NamedTuple):
+    """A request that was read, and whether another may follow it."""
+
+    judged: Judged
+    body: bytes
+    keeps: bool
+    version: str
+
+
+class RequestReader:
+    """Reads requests; those that are whole, or refused, wait in `whole`."""
+
+    def __init__(self, judge: Callable[[RequestHead], Judged], welcome: Callable[[], None]) -> None:
+        """Take what judges a head, and what tells a client that it may send the body."""
+        self._judge, self._welcome = judge, welcome
+        self._parser = httptools.HttpRequestParser(self)
+        self.whole: deque[WholeRequest] = deque()
+        self.begun = 0
+        self.is_reading = self.is_deaf = False
+        """Whether a request has begun and is not whole, and whether no more is read."""
+        self._is_resumed, self._resumed = False, RESUMED
+        self._begin()
+
+    def _begin(self) -> None:
+        self._target, self._fields = b"", list[tuple[bytes, bytes]]()
+        self._raw = self._chunks = self._head_size = 0
+        self._body = bytearray()
+        self._judged: Judged | None = None
+
+    @property
+    def held(self) -> int:
+        """How many bytes of a body have come."""
+        return len(self._body)
+
+    def feed(self, received: bytes) -> None:
+        """Read what came."""
+        if self.is_deaf:
+            return
+        self._raw += len(received)
+        try:
+            rest = received
+            while rest:
+                rest = self._parse(rest)
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _TooLarge):
+                raise
+            self.fail(HEAD_TOO_LARGE)
+        except httptools.HttpParserError as error:
+            self.fail(self._unread(error))
+        if self.is_reading and self._is_refused:
+            # Its body is not waited for; what follows cannot be told from it.
+            self.fail(HEAD_TOO_LARGE)
+        elif self.is_reading and self._raw > self.held + self._most_framing:
+            # The parser keeps a field until it is whole, and tells of no piece of it.
+            self.fail(HEAD_TOO_LARGE)
+
+    def fail(self, refusal: Refusal) -> None:
+        """Refuse what is being read, and read nothing more."""
+        self.is_deaf, self.is_reading = True, False
+        judged = Judged(refusal, closes=True)
+        # What was wrong first is told, however much came at once.
+        if self._judged is not None and self._is_refused:
+            judged = self._judged
+        self.whole.append(WholeRequest(judged, b"", keeps=False, version="1.1"))
+
+    @property
+    def _is_refused(self) -> bool:
+        return self._judged is not None and isinstance(self._judged.found, Refusal)
+
+    @property
+    def _most_framing(self) -> int:
+        return 2 * LARGEST_HEAD + self._chunks * CHUNK_FRAME
+
+    def _unread(self, error: Exception) -> Refusal:
+        version = self._parser.get_http_version()
+        if version in READ_VERSIONS:
+            return Refusal(400, f"this is not HTTP: {error}")
+        return Refusal(505, f"found HTTP/{version}, expected HTTP/1.1 or HTTP/1.0")
+
+    def _parse(self, received: bytes) -> bytes:
+        """Parse what came; give what the parser did not look at."""
+        try:
+            self._parser.feed_data(received)
+        except httptools.HttpParserUpgrade as found:
+            if self._judged is not None and isinstance(self._judged.found, AdmittedRequest):
+                self._read_on(self._judged.found.request)
+                return received[found.args[0] :]
+        return b""
+
+    def _read_on(self, request: Request) -> None:
+        """Read the body of a request that asked for another protocol, which is not offered here."""
+        # The parser takes all behind its head for that protocol, though Java's client sends a body.
+        self._parser = httptools.HttpRequestParser(self)
+        self._is_resumed = True
+        framed = b"Transfer-Encoding: chunked"
+        if request.length is not None:
+            framed = b"Content-Length: %d" % request.length
+        self._parser.feed_data(self._resumed % framed)
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if not self._is_resumed:
+            self._begin()
+            self.begun += 1
+            self.is_reading = True
+
+    def on_url(self, url: bytes) -> None:
+        """Keep a piece of the target."""
+        if not self._is_resumed:
+            self._target += url
+            self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field."""
+        self._fields.append((name, value))
+        self._grow(len(name) + len(value))
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > LARGEST_HEAD:
+            raise _TooLarge
+
+    def on_headers_complete(self) -> None:
+        """Judge the head before anything of the body is taken."""
+        if self._is_resumed:
+            self._is_resumed = False
+            return
+        head = RequestHead(
+            self._parser.get_method(),
+            self._target,
+            self._parser.get_http_version(),
+            tuple(self._fields),
+        )
+        self._judged = self._judge(head)
+        if isinstance(self._judged.found, AdmittedRequest):
+            self._announced(self._judged.found.request)
+
+    def _announced(self, request: Request) -> None:
+        if request.length is not None and request.length > LARGEST_BODY:
+            self._judged = TOO_LARGE
+        elif request.expects and not self.whole:
+            self._welcome()
+
+    def on_chunk_header(self) -> None:
+        """Count a chunk."""
+        self._chunks += 1
+
+    def on_body(self, piece: bytes) -> None:
+        """Keep a piece of the body."""
+        if self._is_refused:
+            return
+        self._body += piece
+        if self.held > LARGEST_BODY:
+            self._judged = TOO_LARGE
+            self._body.clear()
+
+    def on_message_complete(self) -> None:
+        """Take a whole request; it waits for those before it."""
+        # Only here it is right: asked later, the parser always says no.
+        keeps = self._parser.should_keep_alive()
+        if self._parser.should_upgrade() and not self._is_refused:
+            self._resumed = RESUMED if keeps else RESUMED_LAST
+            return
+        self.is_reading = False
+        if self._judged is not None:
+            version = self._parser.get_http_version()
+            # Of HTTP/1.0 programs read differently what keeps a connection.
+            whole = WholeRequest(
+                self._judged, bytes(self._body), keeps and version == "1.1", version
+            )
+            self.whole.append(whole)
+        self._body = bytearray()
+
+
+class _TooLarge(Exception):
+    """The head of a request is larger than is taken."""
+
+
+HEAD_TOO_LARGE = Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes")
+TOO_LARGE = Judged(
+    Refusal(413, f"the body is larger than {LARGEST_BODY // 1024 // 1024} MiB"), closes=True
+)

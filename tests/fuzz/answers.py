@@ -1,0 +1,108 @@
+"""Answers: as the gateway reads those of an engine, and as h11 does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from typing import NamedTuple, cast
+
+import h11
+
+from reconciler.gateway.engine import AnswerHead, EngineConnection
+from tests.fuzz.transport import Deaf
+
+LOST = "lost"
+MORE = "waits for more"
+
+
+EMPTY_LINES = re.compile(rb"\A((?:HTTP/1\.\d 1\d\d.*\r\n(?:.+\r\n)*\r\n)+)[\r\n]+(?=HTTP)")
+"""Those that follow an answer which announces another: they mean nothing, and h11 refuses them."""
+
+
+class Answer(NamedTuple):
+    """One answer, as whoever reads it understands it, and what becomes of its connection."""
+
+    status: int
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    end: str
+
+
+class Asker:
+    """Who waits for an answer, and asks again at once where the connection may be used again."""
+
+    def __init__(self) -> None:
+        self.head = AnswerHead(0, b"", ())
+        self.body = bytearray()
+        self.end = MORE
+
+    def on_read(self) -> None: ...
+
+    def on_told(self) -> None: ...
+
+    def on_head(self, head: AnswerHead) -> None:
+        assert self.end == MORE, "a head after the end"
+        self.head = head
+
+    def on_piece(self, piece: bytes) -> None:
+        assert self.end == MORE, "a piece after the end"
+        self.body += piece
+
+    def on_end(self, *, reusable: bool) -> None:
+        assert self.end == MORE, "a second end"
+        self.end = "reusable" if reusable else "whole"
+
+    def on_lost(self, reason: str) -> None:
+        assert self.end == MORE, "lost after the end"
+        assert reason
+        self.end = LOST
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.head.status, compared(self.head.fields), bytes(self.body), self.end)
+
+
+def compared(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """Fields as they are compared: h11 tells a coding in lower case."""
+    named = [(name.lower(), value.strip(b" \t")) for name, value in fields]
+    return tuple(one for one in named if one[0] != b"transfer-encoding")
+
+
+def read(pieces: Iterable[bytes], *, bodiless: bool = False) -> Answer:
+    """The answer that the gateway reads; at the end of the bytes the connection is closed."""
+    connection, asker = EngineConnection(), Asker()
+    connection.connection_made(cast("asyncio.Transport", Deaf()))
+    connection.send(asker, b"", bodiless=bodiless)
+    for piece in pieces:
+        if not connection.is_closing:
+            connection.data_received(piece)
+    if not connection.is_closing and asker.end == MORE:
+        connection.connection_lost(None)
+    return asker.answer
+
+
+def by_h11(raw: bytes, *, bodiless: bool = False) -> Answer | None:
+    """The answer that h11 reads, None where it refuses it or it is not whole."""
+    asking = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * len(raw) + 1)
+    method = "HEAD" if bodiless else "GET"
+    asking.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
+    asking.send(h11.EndOfMessage())
+    asking.receive_data(EMPTY_LINES.sub(rb"\1", raw.lstrip(b"\r\n")))
+    head, body, is_closed = None, bytearray(), False
+    try:
+        while True:
+            event = asking.next_event()
+            if isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage) and head is not None:
+                return Answer(head.status_code, compared(head.headers), bytes(body), "whole")
+            elif event is h11.NEED_DATA and not is_closed:
+                is_closed = True
+                asking.receive_data(b"")
+            elif not isinstance(event, h11.InformationalResponse):
+                return None
+    except h11.RemoteProtocolError:
+        return None
