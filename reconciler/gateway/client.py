@@ -70,12 +70,12 @@ class ClientConnection(asyncio.Protocol):
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(HIGH_WATER)
-        if self._clients.is_full:
-            self._transport.abort()
-            return
         entry = self._doorkeeper.entry(transport)
         judge = partial(self._doorkeeper.judge, entry=entry)
         self._reader = RequestReader(judge, self._welcome)
+        if self._clients.is_full:
+            self._transport.abort()
+            return
         self._since = self._loop.time()
         self._clients.opened(self)
 
@@ -99,6 +99,9 @@ class ClientConnection(asyncio.Protocol):
             self._exchange.cancel()
         self._busy = False
         self._clients.closed(self)
+        # It points back here: a thousand clients that left would wait for the collector.
+        self._reader.close()
+        del self._reader
 
     def pause_writing(self) -> None:
         """Let the engine wait."""

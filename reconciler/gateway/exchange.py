@@ -182,6 +182,8 @@ class Exchange:
     def on_head(self, head: AnswerHead) -> None:
         """Pass the head on, unless one was sent while the request was held."""
         self._has_head, self._status = True, head.status
+        # It is not sent again: a long answer must not hold a long question in memory.
+        self._body = b""
         self._is_stream = any(
             name.lower() == b"content-type" and value.lower().startswith(EVENTS)
             for name, value in head.fields

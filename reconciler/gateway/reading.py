@@ -80,6 +80,11 @@ class RequestReader:
             # The parser keeps a field until it is whole, and tells of no piece of it.
             self.fail(HEAD_TOO_LARGE)
 
+    def close(self) -> None:
+        """Read nothing any more, and let go of the parser, which points back here."""
+        self.is_deaf = True
+        del self._parser
+
     def fail(self, refusal: Refusal) -> None:
         """Refuse what is being read, and read nothing more."""
         self.is_deaf, self.is_reading = True, False

@@ -7,18 +7,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from pydantic import JsonValue
 
 from reconciler.app import App, build
-from reconciler.edge.http import HttpClient
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
@@ -29,26 +25,21 @@ from reconciler.model.records import StepDone
 from reconciler.settings import Settings
 from tests.bench.afar import looking
 from tests.bench.bodies import bodies
+from tests.bench.by_hand import ask, bare_switch, engine, seconds
 from tests.bench.crowd import hosts
 from tests.bench.sleeper import waking
 from tests.bench.small import small
 from tests.bench.streams import streams
+from tests.bench.turning import turning
 from tests.bench.watching import watching
-from tests.engine import EMBEDDED, free_port, weights_in
+from tests.engine import free_port, weights_in
 from tests.sample_worlds import raised
 
 BASELINE = "import pydantic, ruamel.yaml, anyio, httpx; pydantic.create_model('M', a=(int, 1))"
 ROUNDS = 7
 HOSTS = 1000
 PROMPT_TOKENS = 4000
-ANSWER_SECONDS = 300.0
 GIB = 1024**3
-
-
-def seconds(act: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
 
 
 def process(*argv: str) -> Callable[[], object]:
@@ -136,57 +127,6 @@ def answered(app: App) -> float:
     )
 
 
-def ask(port: int, tokens: int, predict: int = 1) -> float:
-    """Return the seconds to one answer over a prompt of about so many tokens."""
-    prompt: list[JsonValue] = [300 + (number * 7) % 97 for number in range(tokens)]
-    wish: JsonValue = {"prompt": prompt, "n_predict": predict, "cache_prompt": True}
-    return seconds(
-        lambda: anyio.run(
-            HttpClient().post, f"http://127.0.0.1:{port}/completion", wish, ANSWER_SECONDS
-        )
-    )
-
-
-def bare_switch(
-    port: int, old: subprocess.Popen[bytes], model: Path, context: int
-) -> tuple[float, subprocess.Popen[bytes]]:
-    """Return the seconds of TERM, wait, exec, health every 10 ms, and one token."""
-    began = time.perf_counter()
-    old.terminate()
-    old.wait()
-    new = engine(port, model, context)
-    while not healthy(port):
-        time.sleep(0.01)
-    ask(port, 4)
-    return time.perf_counter() - began, new
-
-
-def engine(port: int, model: Path, context: int) -> subprocess.Popen[bytes]:
-    argv = [
-        *EMBEDDED.program,
-        "-m",
-        str(model),
-        "--port",
-        str(port),
-        "-c",
-        str(context),
-        "-np",
-        "1",
-        "--cache-ram",
-        "0",
-        "--fit",
-        "off",
-    ]
-    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def healthy(port: int) -> bool:
-    try:
-        return anyio.run(HttpClient().get, f"http://127.0.0.1:{port}/health", 1.0).status == 200
-    except Exception:  # noqa: BLE001 - not there yet
-        return False
-
-
 def commands() -> Iterator[str]:
     with stack(64, 2, 1024) as bench:
         bench.switch("a")
@@ -269,7 +209,7 @@ def conversation() -> Iterator[str]:
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands, "overhead": overhead, "conversation": conversation,
     "hosts": lambda: hosts(HOSTS), "watching": watching, "looking": looking, "waking": waking,
-    "small": small, "streams": streams, "bodies": bodies,
+    "small": small, "streams": streams, "bodies": bodies, "turning": turning,
 }  # fmt: skip
 
 

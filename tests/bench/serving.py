@@ -16,11 +16,11 @@ from tests.running import until
 from tests.stack import COMMAND_SECONDS, Stack, stack
 
 INSTALLED = (
-    "import sys; sys.modules['click'] = None; from reconciler.cli.main import main;"
-    " sys.exit(main())"
+    "import sys; sys.modules['click'] = sys.modules['rich'] = None;"
+    " from reconciler.cli.main import main; sys.exit(main())"
 )
-"""What people start: the HTTP client loads a command line of its own where the tools of development
-brought what it needs."""
+"""What people start: the HTTP client loads a command line of its own, and the log what colours it,
+where the tools of development brought what they need."""
 
 CHAT = "/v1/chat/completions"
 SMALL = (

@@ -9,15 +9,13 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.serving import CHAT, SMALL, Process, Serving, ask, serving
-from tests.engine import free_port
-from tests.running import until
+from tests.bench.go_proxy import proxy
+from tests.bench.serving import CHAT, SMALL, Process, Serving, serving
 
-WRK, GO_ITSELF = shutil.which("wrk"), shutil.which("go")
+WRK = shutil.which("wrk")
 ROUNDS = 3
 SECONDS = 2
 GATEWAY, DIRECT, GO = "gateway", "direct", "go"
@@ -44,7 +42,7 @@ def small() -> Iterator[str]:
     if WRK is None:
         yield "| small requests through `serve` | - | not measured: `apt-get install wrk` |"
         return
-    with serving() as served, _go(served.engine) as go, tempfile.TemporaryDirectory() as name:
+    with serving() as served, proxy(served.engine) as go, tempfile.TemporaryDirectory() as name:
         script = Path(name) / "post.lua"
         script.write_text(LUA.format(body=json.dumps(SMALL)))
         for connections, goal in GOALS.items():
@@ -103,30 +101,3 @@ def _rows(connections: int, goal: float, found: Mapping[str, list[Load]]) -> Ite
         yield f"{what} {rate[GATEWAY] / rate[GO]:.1f} ({ours} ÷ {rate[GO]:.0f}/s) |"
     else:
         yield f"{what} not measured: no `go` here |"
-
-
-@contextmanager
-def _go(engine: int) -> Iterator[tuple[int, Process] | None]:
-    """The proxy in Go before the same engine, where there is a Go to build it."""
-    if GO_ITSELF is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as name:
-        program, source = Path(name) / "proxy", Path(__file__).with_name("proxy.go")
-        subprocess.run([GO_ITSELF, "build", "-o", program, source], check=True)
-        port = free_port()
-        # It complains of each client that leaves, as those of a load do in the end.
-        process = subprocess.Popen([program, str(port), str(engine)], stderr=subprocess.DEVNULL)
-        try:
-            until(lambda: _answers(port))
-            yield port, Process(process.pid)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        return bool(ask(port, CHAT, SMALL))
-    except OSError:
-        return False

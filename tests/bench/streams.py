@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
-from tests.bench.serving import CHAT, SMALL, serving
+from tests.bench.go_proxy import proxy
+from tests.bench.serving import CHAT, SMALL, Process, serving
 
 WRITTEN = re.compile(rb'"t": (\d+)')
 LATEST_SECONDS = 120.0
@@ -75,19 +76,18 @@ async def read(port: int, wish: Wish) -> Events:
 
 def streams() -> Iterator[str]:
     """Read 64 streams, one, and a thousand."""
-    with serving() as served:
+    with serving() as served, proxy(served.engine) as go:
         several, one = Wish(64, 250, 20), Wish(1, 500, 10)
-        costs, direct, through = [], [], []
+        costs, others, direct, through = [], [], [], []
         for _ in range(ROUNDS):
-            before = served.process.cpu()
-            found = asyncio.run(read(served.port, several))
-            assert not found.failed, found.failed
-            costs.append((served.process.cpu() - before) / len(found.late))
+            costs.append(_cost(served.port, served.process, several))
+            others += [_cost(*go, several)] if go else []
             direct.append(_median(served.engine, one))
             through.append(_median(served.port, one))
+        compared = f" (Go's proxy {statistics.median(others) * 1e6:.1f} µs)" if others else ""
         yield (
             "| CPU of `serve` per streamed event, 64 streams | ≤ 15 µs |"
-            f" {statistics.median(costs) * 1e6:.1f} µs |"
+            f" {statistics.median(costs) * 1e6:.1f} µs{compared} |"
         )
         added = statistics.median(ours - bare for ours, bare in zip(through, direct, strict=True))
         medians = f"{statistics.median(through) * 1e6:.0f} - {statistics.median(direct) * 1e6:.0f}"
@@ -100,6 +100,13 @@ def streams() -> Iterator[str]:
             f"| {MANY} streams at once: failed, memory of `serve` afterwards | 0, ≤ 60 MiB |"
             f" {held.failed}, {served.process.resident():.0f} MiB |"
         )
+
+
+def _cost(port: int, process: Process, wish: Wish) -> float:
+    before = process.cpu()
+    found = asyncio.run(read(port, wish))
+    assert not found.failed, found.failed
+    return (process.cpu() - before) / len(found.late)
 
 
 def _median(port: int, wish: Wish) -> float:

@@ -10,18 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.config.file_watch import STANDS_STILL_SECONDS
+from tests.bench.serving import INSTALLED
 from tests.repository import git, repository
 from tests.stack import Stack, stack
 
 EDITS = 20
 REST_SECONDS = 300.0
-INSTALLED = (
-    "import sys; sys.modules['click'] = None; from reconciler.cli.main import main;"
-    " sys.exit(main())"
-)
-"""What people start: the HTTP client loads a command line of its own where the tools of development
-brought what it needs."""
-
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 
+from reconciler.gateway.client import ClientConnection
 from reconciler.gateway.exchange import Exchange
-from tests.gateway_stand import CHAT, Stand, standing, until
+from tests.gateway_stand import CHAT, standing, until
 from tests.scripted_engine import answers, scripted
 
 BODY = b'{"model": "a"}'
@@ -39,19 +40,19 @@ async def test_what_an_engine_sends_at_once_is_sent_on_at_once() -> None:
         transport.close()
 
 
-async def test_an_answered_request_is_gone_at_once() -> None:
+async def test_an_answered_request_and_a_client_that_left_are_gone_at_once() -> None:
     async with standing() as stand, scripted(answers) as engine:
         await stand.admit(engine)
         gc.collect()  # what other tests left
         gc.disable()
         try:
-            await _ask_and_leave(stand)
-            assert [one for one in gc.get_objects() if isinstance(one, Exchange)] == []
+            assert (await stand.ask()).is_success
+            assert _count(Exchange) == 0
+            await stand.client.aclose()
+            await until(lambda: _count(ClientConnection) == 0)
         finally:
             gc.enable()
 
 
-async def _ask_and_leave(stand: Stand) -> None:
-    assert (await stand.ask()).content == BODY.replace(b" ", b"")
-    answer = await stand.ask(messages=["x" * 100_000])
-    assert answer.is_success
+def _count(kind: type) -> int:
+    return sum(isinstance(one, kind) for one in gc.get_objects())
