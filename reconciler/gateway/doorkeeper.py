@@ -115,7 +115,7 @@ class Doorkeeper:
         request = judged(head, names)
         if isinstance(request, Refusal):
             return Judged(request, closes=True)
-        fields = cross_origin(head.fields, self._seats.origins) if is_named else ()
+        fields = cross_origin(head, self._seats.origins) if is_named else ()
         found = self._called(head, request, entry)
         spoken = ROUTER.spoken(request.path)
         return Judged(found, spoken, fields, is_head=request.method == "HEAD")
@@ -139,8 +139,8 @@ class Doorkeeper:
         except ReconcilerError as error:
             # Whom they let in is not known, so nobody is.
             return Refusal(503, error.message)
-        host = next((value for name, value in head.fields if name.lower() == b"host"), b"")
-        is_local = host_name(host.decode("latin-1").strip().lower()) in LOCAL_NAMES
+        host = head.value(b"host").decode("latin-1").lower()
+        is_local = host_name(host) in LOCAL_NAMES
         found = admitted(head, entered.entrance, entry.door, guarding, is_local_name=is_local)
         is_unknown = isinstance(found, Refusal) and found.status == UNAUTHORIZED
         if is_unknown and self._failures.too_many(entry.address, guarding.now):

@@ -50,7 +50,7 @@ def admitted(
         return refusal
     if entrance.scope == "none":
         return NOBODY
-    is_near = door.is_local and is_local_name and not _values(head.fields, FORWARDED)
+    is_near = door.is_local and is_local_name and not any(head.values(one) for one in FORWARDED)
     found = HERE if by.ring is None and is_near else _keyed(head, by)
     if isinstance(found, Refusal) or entrance.scope in found.scopes:
         return found
@@ -75,12 +75,12 @@ def _beyond(found: Requester, entrance: Entrance) -> Refusal:
 
 def _foreign(head: RequestHead, origins: Collection[str]) -> Refusal | None:
     """Why the page that asks may not: a browser sends what any page wants, with what it knows."""
-    changes = head.method not in SAFE or bool(_values(head.fields, {b"upgrade"}))
-    if not changes or allowed_origin(head.fields, origins):
+    changes = head.method not in SAFE or bool(head.values(b"upgrade"))
+    if not changes or allowed_origin(head, origins):
         return None
-    origin = _value(head.fields, b"origin")
-    site = _value(head.fields, b"sec-fetch-site")
-    if origin and not _is_same(origin, _value(head.fields, b"host")):
+    origin = head.value(b"origin")
+    site = head.value(b"sec-fetch-site")
+    if origin and not _is_same(origin, head.value(b"host")):
         shown = origin.decode("latin-1")
         return Refusal(403, f"a page of {shown} asks; {LET_IN} {shown}")
     if site and site not in OWN_PAGE:
@@ -97,12 +97,11 @@ def _is_same(origin: bytes, host: bytes) -> bool:
 
 def _misstated(head: RequestHead, entrance: Entrance) -> Refusal | None:
     """Why a body is not what it should be: a form of any page can post text, but no JSON."""
-    has_body = _value(head.fields, b"content-length") not in {b"", b"0"} or _values(
-        head.fields, {b"transfer-encoding"}
-    )
+    length, codings = head.value(b"content-length"), head.values(b"transfer-encoding")
+    has_body = length not in {b"", b"0"} or codings
     if entrance.body == "any" or not has_body:
         return None
-    found = _value(head.fields, b"content-type").partition(b";")[0].strip().lower()
+    found = head.value(b"content-type").partition(b";")[0].strip().lower()
     if found == JSON or found.endswith(b"+json"):
         return None
     shown = found.decode("latin-1") or "nothing"
@@ -112,32 +111,24 @@ def _misstated(head: RequestHead, entrance: Entrance) -> Refusal | None:
 JSON = b"application/json"
 
 
-def allowed_origin(fields: Collection[Field], origins: Collection[str]) -> bytes:
+def allowed_origin(head: RequestHead, origins: Collection[str]) -> bytes:
     """The origin of a page elsewhere that may ask, b"" where there is none."""
-    origin = _value(fields, b"origin")
+    origin = head.value(b"origin")
     return origin if origin.decode("latin-1").lower() in origins else b""
 
 
-def cross_origin(fields: Collection[Field], origins: Collection[str]) -> tuple[Field, ...]:
+def cross_origin(head: RequestHead, origins: Collection[str]) -> tuple[Field, ...]:
     """The fields of an answer that let the page of another origin read it."""
-    origin = allowed_origin(fields, origins)
+    origin = allowed_origin(head, origins)
     if not origin:
         return ()
     let = ((b"Access-Control-Allow-Origin", origin), (b"Vary", b"Origin"))
-    if not _values(fields, {b"access-control-request-method"}):
+    if not head.values(b"access-control-request-method"):
         return let
-    asked = _value(fields, b"access-control-request-headers")
+    asked = head.value(b"access-control-request-headers")
     return (
         *let,
         (b"Access-Control-Allow-Methods", b"GET, POST, PUT, DELETE"),
         (b"Access-Control-Allow-Headers", asked or b"Authorization, Content-Type"),
         (b"Access-Control-Max-Age", b"600"),
     )
-
-
-def _values(fields: Collection[Field], names: Collection[bytes]) -> list[bytes]:
-    return [value.strip(b" \t") for name, value in fields if name.lower() in names]
-
-
-def _value(fields: Collection[Field], name: bytes) -> bytes:
-    return next(iter(_values(fields, {name})), b"")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 
 import pytest
 
 from reconciler.gateway.allowance import Allotment, Allowance
 from reconciler.gateway.guard import Doorway, Guarding, admitted, cross_origin
-from reconciler.gateway.head import Refusal, RequestHead
+from reconciler.gateway.head import Field, Refusal, RequestHead
 from reconciler.gateway.keys import Requester, offered, requester
 from reconciler.gateway.routes import TABLE, Entrance
 from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
@@ -125,17 +126,21 @@ def test_a_route_that_takes_anything_takes_a_form() -> None:
     assert isinstance(judged(*form, entrance=TABLE[0]._replace(body="any")), Requester)
 
 
+def _told(*fields: Field, origins: Collection[str] = ("https://chat.home",)) -> dict[bytes, bytes]:
+    return dict(cross_origin(RequestHead(b"POST", b"/", "1.1", fields), origins))
+
+
 def test_a_page_that_may_ask_may_read_the_answer() -> None:
     origin = (b"Origin", b"https://Chat.home")
     asked = (b"Access-Control-Request-Method", b"POST")
     assert isinstance(judged(origin, origins=("https://chat.home",)), Requester)
-    assert cross_origin([origin], ()) == ()
-    assert dict(cross_origin([origin], {"https://chat.home"})) == {
+    assert _told(origin, origins=()) == {}
+    assert _told(origin) == {
         b"Access-Control-Allow-Origin": b"https://Chat.home",
         b"Vary": b"Origin",
     }
-    told = dict(cross_origin([origin, asked], {"https://chat.home"}))
+    told = _told(origin, asked)
     assert told[b"Access-Control-Allow-Headers"] == b"Authorization, Content-Type"
     named = (b"Access-Control-Request-Headers", b"x-stainless-os")
-    told = dict(cross_origin([origin, asked, named], {"https://chat.home"}))
+    told = _told(origin, asked, named)
     assert told[b"Access-Control-Allow-Headers"] == b"x-stainless-os"
