@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.errors import ReconcilerError
 from reconciler.gateway.guard import Doorway, Guarding, admitted, cross_origin
-from reconciler.gateway.head import Field, Refusal, Request, RequestHead, host_name, judged
+from reconciler.gateway.head import (
+    Field,
+    Refusal,
+    Request,
+    RequestHead,
+    host_name,
+    judged,
+    request_id,
+)
 from reconciler.gateway.keys import Requester
 from reconciler.gateway.naming import Spoken
 from reconciler.gateway.routes import ROUTER, Entered
@@ -113,9 +121,11 @@ class Doorkeeper:
         is_named = entry.door.uid is None
         names = {*LOCAL_NAMES, *self._seats.names, entry.own_name} if is_named else None
         request = judged(head, names)
+        identified = (b"X-Request-ID", request_id(head))
         if isinstance(request, Refusal):
-            return Judged(request, closes=True)
-        fields = cross_origin(head, self._seats.origins) if is_named else ()
+            return Judged(request, fields=(identified,), closes=True)
+        let = cross_origin(head, self._seats.origins) if is_named else ()
+        fields = (identified, *let)
         found = self._called(head, request, entry)
         spoken = ROUTER.spoken(request.path)
         return Judged(found, spoken, fields, is_head=request.method == "HEAD")

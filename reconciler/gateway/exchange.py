@@ -16,7 +16,7 @@ from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.gateway.answering import Answering
     from reconciler.gateway.doorkeeper import AdmittedRequest
@@ -196,11 +196,18 @@ class Exchange:
 
     def _pass_on(self, head: AnswerHead) -> None:
         fields = [one for one in head.fields if _is_the_clients(one)]
-        self._client.answer(head.status, head.reason, fields)
+        self._client.answer(head.status, head.reason, [*fields, *self._beside()])
         if self._is_stream and BODY_AS_IT_IS.isdisjoint(name.lower() for name, _ in fields):
             self._signs.head_passed()
         else:
             self._signs.end()
+
+    def _beside(self) -> Iterator[Field]:
+        """What the gateway says beside an engine's answer."""
+        if self._seat is not None:
+            yield b"X-Reconciler-Model", self._seat.route.model.encode()
+        if self._hold is not None:
+            yield b"X-Reconciler-Queue-Ms", str(self._hold.milliseconds).encode()
 
     def on_piece(self, piece: bytes) -> None:
         """Pass a piece of the body on."""

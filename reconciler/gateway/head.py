@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from secrets import token_hex
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -28,6 +29,9 @@ TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")
 VALUE = re.compile(rb"[^\x00\r\n]*")
 HIDDEN = re.compile(rb"%(?:2f|5c|00)|\\", re.IGNORECASE)
 """What only some programs take for a slash or the end of a path."""
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+REQUEST_ID_BYTES = 8
 
 BODILESS = {"GET", "HEAD"}
 NOT_OURS = {"CONNECT", "TRACE"}
@@ -227,3 +231,9 @@ def end_to_end(fields: tuple[Field, ...]) -> Iterator[Field]:
         lowered = name.lower()
         if lowered not in dropped and not lowered.startswith(PERSONAL_PREFIXES):
             yield name, value
+
+
+def request_id(head: RequestHead) -> bytes:
+    """The name that a client gives to its request, or one of ours."""
+    given = head.value(b"x-request-id")
+    return given if REQUEST_ID.fullmatch(given) else token_hex(REQUEST_ID_BYTES).encode()

@@ -20,6 +20,8 @@ class HeldRequest:
         self._timer: asyncio.TimerHandle | None = None
         self._since: float | None = None
         self._began = 0.0
+        self.milliseconds = 0
+        """How long it waited, once it goes on."""
 
     def begin(self, seat: Seat) -> None:
         """Wait for a seat; one that has waited before, for any, keeps its turn and its end."""
@@ -44,6 +46,7 @@ class HeldRequest:
 
     def admitted(self) -> None:
         """Let the request go."""
+        self.milliseconds = int(1000 * (asyncio.get_running_loop().time() - self._began))
         self.end()
         self._waiter.admitted()
 

@@ -26,7 +26,23 @@ async def test_an_answer_comes_back_byte_for_byte_without_what_is_the_engines_ow
         answer = await stand.ask(messages=[{"role": "user", "content": "h\u00e9"}])
         assert answer.status_code == HTTPStatus.OK
         assert answer.content == engine.heard[0].body
-        assert set(answer.headers) == {"content-type", "content-length"}
+        ours = {"x-request-id", "x-reconciler-model"}
+        assert set(answer.headers) == {"content-type", "content-length"} | ours
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("run-4_of-7", True), ("short", False), ("x" * 65, False), ("a b", False)]
+)
+async def test_an_answer_names_its_request_and_its_model(given: str, kept: bool) -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        stand.client.headers["X-Request-ID"] = given
+        whole = await stand.ask()
+        refused = await stand.ask(model="z")
+        assert whole.headers["x-reconciler-model"] == "a"
+        for answer in (whole, refused):
+            assert (answer.headers["x-request-id"] == given) == kept
+            assert len(answer.headers["x-request-id"]) >= 8
 
 
 async def test_an_engine_hears_its_own_host_and_nothing_of_who_asks() -> None:

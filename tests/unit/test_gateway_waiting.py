@@ -56,7 +56,9 @@ async def test_a_request_waits_until_its_model_is_admitted() -> None:
         asked = asyncio.create_task(stand.ask(n=1))
         await until(lambda: stand.seat.demand.waiting == 1)
         await stand.admit(engine)
-        assert (await asked).json() == {"model": "a", "n": 1}
+        answer = await asked
+        assert answer.json() == {"model": "a", "n": 1}
+        assert int(answer.headers["x-reconciler-queue-ms"]) >= 0
         assert stand.seat.demand.waiting == 0
 
 
