@@ -40,8 +40,13 @@ SLOWEST_BODY = 1024
 
 IDLE_SECONDS = 75.0
 LINGER_SECONDS = 2.0
+STALLED_SECONDS = 600.0
+"""How long a client may read nothing while more waits for it: no model's place is held for it."""
+
 FIRST_SECONDS = 1.0
 """How long a connection that is new when the gateway ends may take for its first request."""
+
+LADEN = Refusal(503, "the gateway holds as many bytes of requests as it may; ask again")
 
 
 class ClientConnection(asyncio.Protocol):
@@ -62,6 +67,8 @@ class ClientConnection(asyncio.Protocol):
         self._beside: Sequence[Field] = ()
         self._since = 0.0
         self._lingers = False
+        self._paused: float | None = None
+        self._held = 0
         self._gathered: list[bytes] | None = None
 
     # What asyncio calls.
@@ -73,7 +80,8 @@ class ClientConnection(asyncio.Protocol):
         entry = self._doorkeeper.entry(transport)
         judge = partial(self._doorkeeper.judge, entry=entry)
         self._reader = RequestReader(judge, self._welcome)
-        if self._clients.is_full:
+        self.address = "" if entry.door.is_local else entry.address
+        if not self._clients.has_room(self.address):
             self._transport.abort()
             return
         self._since = self._loop.time()
@@ -98,6 +106,7 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.cancel()
         self._busy = False
+        self._hold(0)
         self._clients.closed(self)
         # It points back here: a thousand clients that left would wait for the collector.
         self._reader.close()
@@ -105,11 +114,13 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Let the engine wait."""
+        self._paused = self._loop.time()
         if self._exchange is not None:
             self._exchange.pause(paused=True)
 
     def resume_writing(self) -> None:
         """Let the engine go on."""
+        self._paused = None
         if self._exchange is not None:
             self._exchange.pause(paused=False)
 
@@ -118,7 +129,15 @@ class ClientConnection(asyncio.Protocol):
         self._reader.feed(received)
         if self._reader.begun > begun:
             self._since = self._loop.time()
+        self._hold(self._reader.weight)
+        if self._clients.is_laden and self._reader.is_reading:
+            self._reader.fail(LADEN)
         self._next()
+
+    def _hold(self, size: int) -> None:
+        """Count what is held of bodies here."""
+        self._clients.bodies += size - self._held
+        self._held = size
 
     def _welcome(self) -> None:
         """Tell that the body may come, unless it would stand inside another answer."""
@@ -139,6 +158,10 @@ class ClientConnection(asyncio.Protocol):
                     self.refuse(found, told.spoken)
                 return
             self._is_bodiless = found.request.method == "HEAD"
+            self._hold(len(body) + self._reader.weight)
+            if body and self._clients.is_laden:
+                self.refuse(LADEN, told.spoken)
+                return
             self._exchange = Exchange(self, found, body, self._seats)
             self._exchange.begin()
 
@@ -207,6 +230,7 @@ class ClientConnection(asyncio.Protocol):
     def done(self) -> None:
         """End an answer; go on with the next request, or close."""
         self._exchange = None
+        self._hold(0)
         if not self._keeps or self._closes:
             self.close()
             return
@@ -268,7 +292,8 @@ class ClientConnection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Close a connection on which nothing happens, or too slowly."""
         silent = now - self._since
-        if self._lingers and silent > LINGER_SECONDS:
+        is_stalled = self._paused is not None and now - self._paused > STALLED_SECONDS
+        if is_stalled or (self._lingers and silent > LINGER_SECONDS):
             self.abort()
         if self._busy:
             return

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Protocol
 
 import anyio
 
 SWEEP_SECONDS = 1.0
 MOST_CLIENTS = 4096
+MOST_OF_ONE_ADDRESS = 512
+"""Connections from one address of another machine; those of this one come for many, as a proxy."""
+
+MOST_BODIES = 256 * 1024 * 1024
+"""Bytes of all bodies that are held at once."""
 
 
 class Watched(Protocol):
     """An open connection of a client."""
+
+    @property
+    def address(self) -> str:
+        """The address of another machine from which it comes, "" for this one."""
+        ...
 
     def sweep(self, now: float) -> None:
         """End it if it was silent or slow for too long; `now` is the loop's time."""
@@ -29,9 +40,12 @@ class Clients:
 
     def __init__(self) -> None:
         self._open: set[Watched] = set()
+        self._of_address = Counter[str]()
         self._timer: asyncio.TimerHandle | None = None
         self._gone = anyio.Event()
         self.is_leaving = False
+        self.bodies = 0
+        """How many bytes of bodies are held."""
 
     @property
     def count(self) -> int:
@@ -39,19 +53,27 @@ class Clients:
         return len(self._open)
 
     @property
-    def is_full(self) -> bool:
-        """Whether no more are taken."""
-        return self.count >= MOST_CLIENTS
+    def is_laden(self) -> bool:
+        """Whether no more of any body is taken."""
+        return self.bodies > MOST_BODIES
+
+    def has_room(self, address: str) -> bool:
+        """Whether one more is taken from an address."""
+        is_crowded = self._of_address[address] >= MOST_OF_ONE_ADDRESS
+        return self.count < MOST_CLIENTS and not (address and is_crowded)
 
     def opened(self, connection: Watched) -> None:
         """Take a connection."""
         self._open.add(connection)
+        self._of_address[connection.address] += 1
         if self._timer is None:
             self._watch()
 
     def closed(self, connection: Watched) -> None:
         """Let a connection go."""
-        self._open.discard(connection)
+        if connection in self._open:
+            self._open.remove(connection)
+            self._of_address -= Counter([connection.address])
         self._gone.set()
 
     def leave(self) -> None:

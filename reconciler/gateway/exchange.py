@@ -11,7 +11,7 @@ from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.listing import listing
 from reconciler.gateway.naming import routing
-from reconciler.gateway.seats import ENDING
+from reconciler.gateway.seats import CROWDED, ENDING
 from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
 
@@ -120,6 +120,9 @@ class Exchange:
             return
         if pool is None:
             if self._hold is None:
+                if self._seats.is_crowded:
+                    self._fail(CROWDED)
+                    return
                 self._hold = HeldRequest(self)
             self._hold.begin(seat)
             return

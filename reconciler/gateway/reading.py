@@ -58,6 +58,11 @@ class RequestReader:
         """How many bytes of a body have come."""
         return len(self._body)
 
+    @property
+    def weight(self) -> int:
+        """How many bytes of bodies are held here."""
+        return self.held + sum(len(one.body) for one in self.whole)
+
     def feed(self, received: bytes) -> None:
         """Read what came."""
         if self.is_deaf:

@@ -64,6 +64,11 @@ class Seat:
         return self.identity is not None and has_room and not self._is_paused
 
     @property
+    def waiting(self) -> int:
+        """How many requests wait for it."""
+        return len(self._waiting)
+
+    @property
     def is_awaited(self) -> bool:
         """Whether any request waits for it."""
         return bool(self._waiting)

@@ -28,6 +28,8 @@ READING_SECONDS = 10.0
 read are told sooner than known clients give up."""
 
 ENDING = Refusal(503, "the gateway is being restarted; ask again")
+MOST_HELD = 2000
+CROWDED = Refusal(429, f"{MOST_HELD} requests wait here already, as many as may")
 STIRS = 64
 """How many hosts may wait to be looked at; one that waits already is not added."""
 
@@ -180,6 +182,12 @@ class Seats:
         if seat is None:
             return Refusal(404, f'no model is called "{name}"; expected one of: {self._names()}')
         return seat.refusal() or seat
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether as many requests wait as may, for whatever."""
+        seats = (self.unread, *self._seats.values())
+        return sum(seat.waiting for seat in seats) >= MOST_HELD
 
     def instead(self, name: str, lost: Seat, refusal: Refusal) -> Seat | Refusal:
         """Where a request goes on that was turned away: to the seat that its name means by now."""
