@@ -141,15 +141,18 @@ class App:
         from reconciler.edge.given_sockets import given_sockets  # noqa: PLC0415 - as above
 
         try:
+            from reconciler.api.router import ControlApi  # noqa: PLC0415 - as above
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above
             from reconciler.gateway.listening import Listening  # noqa: PLC0415 - as above
         except ImportError as missing:
             raise Misused(f"{missing}; {WITH_SERVE}") from missing
         given, has_keys = given_sockets(os.environ), self.keys.ring() is not None
         written = None if given else self._listen_of_files()
-        listening = Listening(listen or written, given, has_keys=has_keys)
-        clock = self.clock
-        return SocketFront(listening, (clock.boot, clock.wall), self.keys.ring, finish)
+        listening = Listening(
+            listen or written, given, has_keys=has_keys, folder=self.data_directory
+        )
+        clocks, control = (self.clock.boot, self.clock.wall), partial(ControlApi, self)
+        return SocketFront(listening, clocks, self.keys.ring, control, finish)
 
     def _listen_of_files(self) -> str | None:
         try:

@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from reconciler.gateway.control import Control, ControlReply, ControlRequest
 from reconciler.gateway.doorkeeper import Rings
 from reconciler.gateway.front import SocketFront
 from reconciler.gateway.listening import Listening
 from reconciler.gateway.seat import Seat
+from reconciler.gateway.seats import Seats
 from reconciler.model.traffic import Route, Routes
 from reconciler.ports import EngineWay
 from tests.sample_worlds import HOST, identity
@@ -65,16 +68,28 @@ class Stand:
         return answer
 
 
+class NoControl:
+    """What keeps no hosts: it answers what it was asked."""
+
+    def __init__(self, doors: object) -> None:
+        """Take the gates, and leave them."""
+
+    async def answer(self, asked: ControlRequest) -> ControlReply:
+        return ControlReply(200, f"{asked.named} {asked.query} {asked.body!r}".encode())
+
+
 def a_front(
     finish: float = WITHIN,
     given: Mapping[int, str] | None = None,
     rings: Rings = lambda: None,
     wall: float = 0.0,
+    control: Callable[[Seats], Control] = NoControl,
+    folder: Path | None = None,
 ) -> SocketFront:
     """Make a gateway at a port that is free, or at the sockets that systemd gives."""
-    at = Listening(None, given) if given else Listening("127.0.0.1:0", {})
+    at = Listening(None, given) if given else Listening("127.0.0.1:0", {}, folder=folder)
     clock = asyncio.get_running_loop().time
-    return SocketFront(at, (clock, lambda: wall), rings, finish)
+    return SocketFront(at, (clock, lambda: wall), rings, control, finish)
 
 
 @asynccontextmanager

@@ -119,7 +119,8 @@ class WatchedWorld:
     async def ask_with(self, asked: Asked) -> HostVerdict:
         """Ask with a row of one's own."""
         asker = cast("Actor", Asker(MortalJournal(self.journal, Life()), self.world.clock))
-        verdicts = await delegate.ask(asker, [asked], self.said.append, PATIENCE)
+        begun = await delegate.begin(asker, [asked])
+        verdicts = await delegate.verdicts(asker, begun, self.said.append, PATIENCE)
         assert verdicts, "nobody answered"
         return verdicts[HOST]
 

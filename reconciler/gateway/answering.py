@@ -37,3 +37,19 @@ class Answering(Protocol):
 
     def abort(self) -> None:
         """Cut the connection: the answer cannot be ended properly."""
+
+
+class Underway(Protocol):
+    """A request that is being answered."""
+
+    def begin(self) -> None:
+        """Answer it, or begin to."""
+
+    def pause(self, *, paused: bool) -> None:
+        """Let the answer wait for a client that reads more slowly, or go on."""
+
+    def cancel(self) -> None:
+        """End it because the client has gone."""
+
+    def cut(self) -> None:
+        """End it because this process ends, and tell the client."""

@@ -7,19 +7,20 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-from reconciler.gateway.exchange import Exchange
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.reading import RequestReader
 from reconciler.gateway.wording import error_body
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from reconciler.gateway.answering import Answering, Underway
     from reconciler.gateway.clients import Clients
-    from reconciler.gateway.doorkeeper import Doorkeeper
+    from reconciler.gateway.doorkeeper import AdmittedRequest, Doorkeeper
     from reconciler.gateway.head import Field
     from reconciler.gateway.naming import Spoken
-    from reconciler.gateway.seats import Seats
+
+    Make = Callable[[Answering, AdmittedRequest, bytes], Underway]
 
 MOST_AHEAD = 64 * 1024
 """How much of the next requests is read while one is answered; then the client has to wait."""
@@ -54,14 +55,14 @@ class ClientConnection(asyncio.Protocol):
 
     _reader: RequestReader
 
-    def __init__(self, seats: Seats, doorkeeper: Doorkeeper, clients: Clients) -> None:
-        """Answer who is let in, by `seats`; it is among `clients` while it is open."""
-        self._seats, self._doorkeeper, self._clients = seats, doorkeeper, clients
+    def __init__(self, make: Make, doorkeeper: Doorkeeper, clients: Clients) -> None:
+        """Answer who is let in; `make` makes what answers. It is among `clients` while open."""
+        self._make, self._doorkeeper, self._clients = make, doorkeeper, clients
         # Asked for once: it is a system call each time (Python 3.11).
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._ahead = bytearray()
-        self._exchange: Exchange | None = None
+        self._exchange: Underway | None = None
         self._busy = self._closes = self._chunked = self._is_bodiless = False
         self._version, self._keeps = "1.1", True
         self._beside: Sequence[Field] = ()
@@ -162,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
             if body and self._clients.is_laden:
                 self.refuse(LADEN, told.spoken)
                 return
-            self._exchange = Exchange(self, found, body, self._seats)
+            self._exchange = self._make(self, found, body)
             self._exchange.begin()
 
     # What an exchange calls.

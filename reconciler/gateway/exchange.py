@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 from reconciler.gateway.allowance import Allotment
 from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
-from reconciler.gateway.listing import listing
 from reconciler.gateway.naming import routing
 from reconciler.gateway.seats import CROWDED, ENDING
 from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from reconciler.gateway.answering import Answering
     from reconciler.gateway.doorkeeper import AdmittedRequest
     from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field
     from reconciler.gateway.pool import Pool
-    from reconciler.gateway.routes import Answer
     from reconciler.gateway.seat import Seat
     from reconciler.gateway.seats import Seats
 
@@ -37,16 +35,14 @@ BODY_AS_IT_IS = {b"content-length", b"content-encoding"}
 
 ENCODED = Refusal(415, "found a Content-Encoding, expected JSON as it is: it names the model")
 LONGEST_COMPLAINT = 2048
-ALIVE = b'{"status": "ok"}'
-"""What llama.cpp answers at /health."""
 
 
 class Exchange:
     """One request on its way; ended exactly once, however it ends."""
 
     def __init__(self, client: Answering, call: AdmittedRequest, body: bytes, seats: Seats) -> None:
-        self._client, self._call, self._body, self._seats = client, call, body, seats
-        self._request = call.request
+        self._client, self._body, self._seats = client, body, seats
+        self._request, self._requester = call.request, call.requester
         self._spoken = call.entered.entrance.spoken
         self._allotment = Allotment(call.requester, seats.allowance(call.requester))
         self._hold: HeldRequest | None = None
@@ -62,9 +58,6 @@ class Exchange:
 
     def begin(self) -> None:
         """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""
-        ANSWERS[self._call.entered.entrance.answer](self)
-
-    def _ask_engine(self) -> None:
         found = routing(self._body)
         if isinstance(found, Refusal):
             self._fail(ENCODED if _is_encoded(self._request.fields) else found)
@@ -74,40 +67,13 @@ class Exchange:
             self._signs.begin()
         self._enter(self._seats.sought(self._name))
 
-    def _list(self) -> None:
-        name = self._call.entered.named.get("model")
-        models = [one for one in self._seats.listed() if self._call.requester.may_use(one.name)]
-        told = listing(self._request, name, models, self._seats.began)
-        if isinstance(told, Refusal):
-            self._client.refuse(told, self._spoken)
-        else:
-            self._client.tell(told)
-
-    def _tell_alive(self) -> None:
-        self._client.tell(ALIVE)
-
-    def _tell_ready(self) -> None:
-        unready = self._seats.readiness()
-        if unready is None:
-            self._client.tell(ALIVE)
-        else:
-            self._client.refuse(unready, self._spoken)
-
     def _enter(self, sought: Seat | Refusal) -> None:
+        sought = self._seats.allowed(sought, self._requester)
         if isinstance(sought, Refusal):
             self._fail(sought)
             return
-        model = sought.route.model
-        if not self._call.requester.may_use(model) and sought is not self._seats.unread:
-            self._fail(Refusal(403, f"the key {self._call.requester.name} is not for {model}"))
-            return
         self._seat = sought
         self._go()
-
-    def _tell_pages(self) -> None:
-        # What a page may is said by the fields of every answer to it.
-        self._client.answer(HTTPStatus.NO_CONTENT, b"No Content", ())
-        self._client.end_body()
 
     def _go(self) -> None:
         seat = self._seat
@@ -298,15 +264,6 @@ class Exchange:
         self._count_off()
         # Nothing may point in circles: bodies would pile up until the collector comes round.
         self._seat = self._hold = None
-
-
-ANSWERS: Mapping[Answer, Callable[[Exchange], None]] = {
-    "engine": Exchange._ask_engine,  # noqa: SLF001 - this is its own table
-    "models": Exchange._list,  # noqa: SLF001
-    "alive": Exchange._tell_alive,  # noqa: SLF001
-    "ready": Exchange._tell_ready,  # noqa: SLF001
-    "preflight": Exchange._tell_pages,  # noqa: SLF001
-}
 
 
 def _is_encoded(fields: Iterable[Field]) -> bool:

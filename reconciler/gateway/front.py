@@ -10,14 +10,19 @@ import anyio
 
 from reconciler.gateway.client import ClientConnection
 from reconciler.gateway.clients import Clients
+from reconciler.gateway.control import ControlExchange
 from reconciler.gateway.doorkeeper import Doorkeeper
+from reconciler.gateway.exchange import Exchange
 from reconciler.gateway.listening import Listening, addresses
 from reconciler.gateway.seats import Seats
+from reconciler.gateway.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from reconciler.gateway.doorkeeper import Rings
+    from reconciler.gateway.answering import Answering, Underway
+    from reconciler.gateway.control import Control
+    from reconciler.gateway.doorkeeper import AdmittedRequest, Rings
 
 Clocks: TypeAlias = "tuple[Callable[[], float], Callable[[], float]]"
 """The seconds since the machine booted, and those of the wall clock."""
@@ -29,20 +34,33 @@ TURNS_TO_CONNECT = 3
 class SocketFront:
     """The gateway, where it listens."""
 
-    def __init__(self, listening: Listening, clocks: Clocks, rings: Rings, finish: float) -> None:
-        """Take the boot clock and the wall clock, the keys, and the seconds it takes to end."""
+    def __init__(
+        self,
+        listening: Listening,
+        clocks: Clocks,
+        rings: Rings,
+        control: Callable[[Seats], Control],
+        finish: float,
+    ) -> None:
+        """Take the boot clock and the wall clock, the keys, and the seconds it takes to end.
+
+        `control` makes what answers where no engine does.
+        """
         clock, wall = clocks
         self._listening, self._seconds = listening, finish
         self.clients = Clients()
         self.doors = Seats(clock, wall())
+        self._control = control(self.doors)
         self._doorkeeper = Doorkeeper(self.doors, rings, wall)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[tuple[str, ...]]:
         """Listen until left; then wait until what is under way has ended, but not for ever."""
-        servers = await self._listening.begun(self._client)
+        servers = [*await self._listening.begun(self._client)]
         try:
-            yield addresses(servers)
+            at = addresses(servers)
+            servers += await self._listening.control_begun(self._client)
+            yield at
         finally:
             # What nobody has accepted yet waits in a socket of systemd for the next process.
             for server in servers:
@@ -51,7 +69,16 @@ class SocketFront:
                 await self._finish()
 
     def _client(self) -> ClientConnection:
-        return ClientConnection(self.doors, self._doorkeeper, self.clients)
+        return ClientConnection(self._exchange, self._doorkeeper, self.clients)
+
+    def _exchange(self, client: Answering, admitted: AdmittedRequest, body: bytes) -> Underway:
+        match admitted.entered.entrance.answer:
+            case "engine":
+                return Exchange(client, admitted, body, self.doors)
+            case "control":
+                return ControlExchange(client, admitted, body, self._control)
+            case _:
+                return Telling(client, admitted, body, self.doors)
 
     async def _finish(self) -> None:
         for _ in range(TURNS_TO_CONNECT):

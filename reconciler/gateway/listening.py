@@ -9,8 +9,11 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TypeAlias
 
+from reconciler.edge import control_socket
+from reconciler.edge.atomic import remedy
 from reconciler.errors import Misused
 from reconciler.gateway.doorkeeper import LOCAL_NAMES
 from reconciler.gateway.head import host_name
@@ -28,16 +31,21 @@ class Listening:
     """Where requests are taken: by the sockets that systemd gives, or at an address."""
 
     def __init__(
-        self, listen: str | None, given: Mapping[int, str], *, has_keys: bool = False
+        self,
+        listen: str | None,
+        given: Mapping[int, str],
+        *,
+        has_keys: bool = False,
+        folder: Path | None = None,
     ) -> None:
         """Take an address, if one was asked for, and systemd's descriptors; raise Misused.
 
-        Without keys, nothing but this machine may reach it.
+        Without keys, nothing but this machine may reach it. In `folder` is the control socket.
         """
         if listen is not None and given:
             said = f"found --listen {listen}, and sockets of systemd"
             raise Misused(f"{said}; leave it out: ListenStream= of the .socket unit says where")
-        self._given, self._is_local = given, not has_keys
+        self._given, self._is_local, self._folder = given, not has_keys, folder
         self._host, self._port = _split(listen or DEFAULT, is_local=self._is_local)
 
     async def begun(self, connect: Connect) -> Sequence[asyncio.Server]:
@@ -51,6 +59,17 @@ class Listening:
         except OSError as error:
             said = f"cannot listen at {self._host}:{self._port}: {error.strerror or error}"
             raise Misused(f"{said}; name another address with --listen") from error
+
+    async def control_begun(self, connect: Connect) -> Sequence[asyncio.Server]:
+        """Listen at the control socket, where there is one; raise Misused."""
+        if self._folder is None:
+            return []
+        try:
+            made = control_socket.listening(self._folder)
+        except OSError as error:
+            said = f"cannot listen at {self._folder}/{control_socket.NAME}"
+            raise Misused(f"{said}: {error.strerror or error}; {remedy(error)}") from error
+        return [await asyncio.get_running_loop().create_unix_server(connect, sock=made)]
 
     async def _by(self, number: int, name: str, connect: Connect) -> asyncio.Server:
         """Listen by a socket of systemd, where it is one that may be."""

@@ -45,6 +45,19 @@ def listing(
     return json.dumps(_page(told) if is_anthropic else {"object": "list", "data": told}).encode()
 
 
+STATES: Mapping[Residency, str] = {"loaded": "ready", "loading": "starting"}
+
+
+def running(models: Sequence[ListedModel]) -> bytes:
+    """The models that are there or on their way, as llama-swap tells them."""
+    there = [
+        {"model": model.name, "state": STATES[model.residency]}
+        for model in models
+        if model.residency in STATES
+    ]
+    return json.dumps({"running": there}).encode()
+
+
 def _openai(model: ListedModel, since: float) -> Mapping[str, object]:
     status = {"value": model.residency, **({"reason": model.reason} if model.reason else {})}
     named = {"id": model.name, "object": "model", "created": int(since), "owned_by": OWNER}

@@ -20,8 +20,11 @@ infer or read."""
 Body: TypeAlias = Literal["json", "any"]
 """What a request may carry: JSON, which no page of another origin can post unasked, or anything."""
 
-Answer: TypeAlias = Literal["engine", "models", "alive", "ready", "preflight"]
-"""What answers: a model's engine, the list of models, whether all is well, or what pages may."""
+Answer: TypeAlias = Literal[
+    "engine", "models", "running", "load", "alive", "ready", "preflight", "control"
+]
+"""What answers: a model's engine, what is known of models, what brings one in, whether all is well,
+what pages may, or what keeps the hosts."""
 
 PLACE = re.compile(r"\\\{(\w+)((?:\\\.){3})?\\\}")
 """{word} or {word...}, as it reads in an escaped shape."""
@@ -59,6 +62,10 @@ def _engine(spoken: Spoken, *shapes: str) -> tuple[Entrance, ...]:
     return tuple(Entrance("POST", shape, "infer", "engine", spoken) for shape in shapes)
 
 
+def _control(method: str, scope: Scope, *words: str) -> tuple[Entrance, ...]:
+    return tuple(Entrance(method, f"/api/v1/{word}", scope, "control") for word in words)
+
+
 TABLE: tuple[Entrance, ...] = (
     *_engine("openai", "/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
     *_engine("openai", "/v1/rerank", "/v1/reranking"),
@@ -70,6 +77,19 @@ TABLE: tuple[Entrance, ...] = (
     Entrance("GET", "/models", "list", "models"),
     Entrance("GET", "/v1/models/{model...}", "list", "models"),
     Entrance("GET", "/models/{model...}", "list", "models"),
+    Entrance("GET", "/running", "list", "running"),
+    Entrance("POST", "/models/load", "infer", "load"),
+    Entrance("POST", "/models/unload", "operate", "control"),
+    Entrance("POST", "/api/models/unload", "operate", "control"),
+    Entrance("POST", "/api/models/unload/{model}", "operate", "control"),
+    Entrance("POST", "/unload", "operate", "control"),
+    Entrance("GET", "/openapi.json", "read", "control"),
+    *_control("GET", "read", "status", "plan", "history", "history/{run}", "explain/{subject...}"),
+    *_control("GET", "read", "doctor", "validate", "version", "logs/{model}", "events"),
+    *_control("POST", "operate", "apply", "hold", "resume", "retry", "use"),
+    *_control("POST", "admin", "rollback", "keys"),
+    *_control("GET", "admin", "keys"),
+    *_control("DELETE", "admin", "keys/{name}"),
     Entrance("GET", "/health", "none", "alive"),
     Entrance("GET", "/healthz", "none", "alive"),
     Entrance("GET", "/readyz", "none", "ready"),

@@ -189,6 +189,14 @@ class Seats:
         seats = (self.unread, *self._seats.values())
         return sum(seat.waiting for seat in seats) >= MOST_HELD
 
+    def allowed(self, sought: Seat | Refusal, requester: Requester) -> Seat | Refusal:
+        """A seat, where a key is for its model."""
+        if isinstance(sought, Refusal) or sought is self.unread:
+            return sought
+        model = sought.route.model
+        said = f"the key {requester.name} is not for {model}"
+        return sought if requester.may_use(model) else Refusal(403, said)
+
     def instead(self, name: str, lost: Seat, refusal: Refusal) -> Seat | Refusal:
         """Where a request goes on that was turned away: to the seat that its name means by now."""
         found = self.sought(name)

@@ -118,8 +118,9 @@ async def _delegate(
     wanted = app.source.read()
     plans = {} if request.binds_nothing else await _approved(app, request, wanted, caller)
     await note(app, request)
-    asked = _rows(_Job(request, wanted, plans))
-    verdicts = await delegate.ask(app, asked, caller.say, request.timeout)
+    asked = await delegate.begin(app, _rows(_Job(request, wanted, plans)))
+    caller.asked(asked)
+    verdicts = await delegate.verdicts(app, asked, caller.say, request.timeout)
     if verdicts is None:
         return None
     late = (

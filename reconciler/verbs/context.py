@@ -5,7 +5,7 @@ A verb that only looks cannot act: mypy refuses what is not in its Protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,8 +81,10 @@ class Caller:
     """The caller of a verb that acts, asked to `approve` a plan, and told by `say` what happens.
 
     `may_end` is entered with the interrupt of what is under way, and left when that has ended.
+    `asked` is told the number of each host's row where another process is asked to act.
     """
 
     approve: Callable[[PlanDocument], bool]
     say: Callable[[str], None]
     may_end: Callable[[Interrupt], AbstractAsyncContextManager[object]] = nullcontext
+    asked: Callable[[Mapping[str, int]], object] = len

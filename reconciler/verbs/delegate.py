@@ -44,14 +44,19 @@ class Following:
         return answer.asked == self.asked.get(answer.host)
 
 
-async def ask(
-    app: Actor, asked: Iterable[Asked], say: Callable[[str], None], patience: float | None
+async def begin(app: Actor, asked: Iterable[Asked]) -> Mapping[str, int]:
+    """Ask, and tell the number of each host's row."""
+    return {one.host: (await app.journal.append(one)).seq for one in asked}
+
+
+async def verdicts(
+    app: Actor, asked: Mapping[str, int], say: Callable[[str], None], patience: float | None
 ) -> dict[str, HostVerdict] | None:
-    """Ask, and wait for the verdicts, for `patience` seconds at most.
+    """Wait for what becomes of what was asked, for `patience` seconds at most.
 
     None when no process acts any more; hosts without a verdict when it took too long.
     """
-    following = Following({one.host: (await app.journal.append(one)).seq for one in asked}, say)
+    following = Following(asked, say)
     with anyio.move_on_after(float("inf") if patience is None else patience):
         if not await _followed(app, following):
             return None

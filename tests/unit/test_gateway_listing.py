@@ -90,3 +90,32 @@ async def test_a_model_that_is_not_there_is_named_with_those_that_are() -> None:
         assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
         refused = await stand.client.post("/v1/models")
         assert refused.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+
+
+async def test_a_model_is_brought_in_for_who_asks_nothing_of_it_yet() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        for _ in range(2):
+            loaded = await stand.client.post("/models/load", json={"model": "a"})
+            assert (loaded.status_code, loaded.json()) == (HTTPStatus.OK, {"success": True})
+        demand = stand.seat.demand
+        assert (demand.waiting, demand.used) == (1, None)
+        running = (await stand.client.get("/running")).json()
+        assert running == {"running": [{"model": "a", "state": "starting"}]}
+        await stand.admit(engine)
+        assert stand.seat.demand.waiting == 0
+        assert stand.seat.demand.used is not None
+        assert (await stand.client.post("/models/load", json={"model": "a"})).is_success
+        running = (await stand.client.get("/running")).json()
+        assert running == {"running": [{"model": "a", "state": "ready"}]}
+        assert engine.heard == []
+        for body, status in (({"model": "c"}, HTTPStatus.NOT_FOUND), ([], HTTPStatus.BAD_REQUEST)):
+            assert (await stand.client.post("/models/load", json=body)).status_code == status
+        pinned = await stand.client.post("/models/load", json={"model": "b"})
+        assert pinned.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+async def test_who_beckons_a_model_in_vain_holds_nothing() -> None:
+    async with standing() as stand:
+        await stand.client.post("/models/load", json={"model": "a"})
+        stand.front.doors.leave()
+        assert stand.seat.demand.waiting == 0

@@ -1,0 +1,103 @@
+"""Looking: the verbs that change nothing."""
+
+from __future__ import annotations
+
+from anyio import to_thread
+
+from reconciler import __version__
+from reconciler.api.call import ApiCall
+from reconciler.api.reply import looked, told
+from reconciler.api.served import Served
+from reconciler.errors import Misused
+from reconciler.gateway.control import ControlReply, ControlRequest
+from reconciler.model.findings import Findings
+from reconciler.model.status import Status
+from reconciler.render.documents import (
+    ExplainDocument,
+    HistoryDocument,
+    LogDocument,
+    ValidDocument,
+)
+from reconciler.render.plan_document import PlanDocument
+from reconciler.schemas import real
+from reconciler.verbs import doctor, explain, history, logs, plan, status, validate
+
+LINES, MOST_LINES = 20, 1000
+
+
+async def _status(served: Served, _: ControlRequest) -> ControlReply:
+    return looked(await status.run(served, exit_code=False))
+
+
+async def _plan(served: Served, _: ControlRequest) -> ControlReply:
+    return looked(await plan.run(served, detailed=True))
+
+
+async def _history(served: Served, asked: ControlRequest) -> ControlReply:
+    run = asked.named.get("run")
+    return looked(await history.run(served, None if run is None else _number(run, "a run")))
+
+
+async def _explain(served: Served, asked: ControlRequest) -> ControlReply:
+    # Describing everything takes longer than a client's next event may.
+    schemas = await to_thread.run_sync(real)
+    subject = asked.named["subject"]
+    return looked(await explain.run(served, served.source, schemas, subject))
+
+
+async def _doctor(served: Served, asked: ControlRequest) -> ControlReply:
+    return looked(await doctor.run(served, asked.query.get("host")))
+
+
+async def _validate(served: Served, _: ControlRequest) -> ControlReply:
+    return looked(await validate.run(served.source))
+
+
+async def _version(_: Served, __: ControlRequest) -> ControlReply:
+    return told(200, {"version": __version__})
+
+
+async def _logs(served: Served, asked: ControlRequest) -> ControlReply:
+    lines = _number(asked.query.get("lines", str(LINES)), "a number of lines")
+    if not 0 < lines <= MOST_LINES:
+        raise Misused(f"found {lines} lines, expected 1 to {MOST_LINES}")
+    return looked(await logs.run(served, asked.named["model"], lines))
+
+
+def _number(text: str, what: str) -> int:
+    if not text.isdecimal():
+        raise Misused(f"found {text}, expected {what}")
+    return int(text)
+
+
+CALLS = (
+    ApiCall("GET", "/api/v1/status", "What is, and what is wanted.", _status, Status),
+    ApiCall("GET", "/api/v1/plan", "What would be done.", _plan, PlanDocument),
+    ApiCall("GET", "/api/v1/history", "Every run.", _history, HistoryDocument),
+    ApiCall("GET", "/api/v1/history/{run}", "One run.", _history, HistoryDocument),
+    ApiCall(
+        "GET",
+        "/api/v1/explain/{subject...}",
+        "All that is known of a model, host, run, error, word or key.",
+        _explain,
+        ExplainDocument,
+    ),
+    ApiCall(
+        "GET",
+        "/api/v1/doctor",
+        "What is wrong, with its fix.",
+        _doctor,
+        Findings,
+        query={"host": "One host only."},
+    ),
+    ApiCall("GET", "/api/v1/validate", "Whether both files can be used.", _validate, ValidDocument),
+    ApiCall("GET", "/api/v1/version", "The version of this program.", _version),
+    ApiCall(
+        "GET",
+        "/api/v1/logs/{model}",
+        "What the engine of a model wrote.",
+        _logs,
+        LogDocument,
+        query={"lines": "How many lines, 20 without it, up to 1000."},
+    ),
+)

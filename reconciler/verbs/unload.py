@@ -1,0 +1,50 @@
+"""Unload: let go of models that requests or people brought in for a while."""
+
+from __future__ import annotations
+
+from reconciler.core.recovery import of_host
+from reconciler.core.wording import listed
+from reconciler.errors import Misused, Refused
+from reconciler.model.problem import nearest
+from reconciler.model.records import Released
+from reconciler.model.target import Wanted
+from reconciler.render.documents import VerdictDocument
+from reconciler.verbs import apply
+from reconciler.verbs.context import Actor, Caller
+from reconciler.verbs.result import Outcome
+
+BECAUSE = "an unload was asked for"
+
+
+async def run(app: Actor, model_name: str | None, caller: Caller) -> Outcome[VerdictDocument]:
+    """End the lease of a model, or every lease, and carry that out.
+
+    Raise Misused for a model that is not there, Refused for one that desired.yaml wants.
+    """
+    wanted = app.source.read()
+    if model_name is not None:
+        _refuse(wanted, model_name)
+    rows = await app.journal.rows()
+    ends = tuple(
+        Released(host=host, model=name, because=BECAUSE)
+        for host in wanted.slices
+        for name in of_host(rows, host).leases
+        if model_name in {None, name}
+    )
+    if not ends:
+        return Outcome(VerdictDocument(hosts=()))
+    request = apply.ApplyRequest(trigger="unload", noting=ends, approved=True)
+    return await apply.run(app, request, caller)
+
+
+def _refuse(wanted: Wanted, name: str) -> None:
+    slices = [one for one in wanted.slices.values() if one.model(name) is not None]
+    if not slices:
+        names = sorted(model.name for one in wanted.slices.values() for model in one.models)
+        said = f"no managed host has a model {name}{nearest(name, names)}"
+        raise Misused(f"{said}; they have: {listed(names)}")
+    if name in (slices[0].active or ()):
+        raise Refused(
+            f"desired.yaml wants {name} to serve; `reconciler hold --release` frees its host, and"
+            " `reconciler use` makes another model the active one"
+        )
