@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from reconciler.gateway.allowance import Allotment
 from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
-from reconciler.gateway.naming import routing
+from reconciler.gateway.routing import routing
 from reconciler.gateway.seats import CROWDED, ENDING
 from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from reconciler.gateway.answering import Answering
     from reconciler.gateway.doorkeeper import AdmittedRequest
@@ -33,7 +33,6 @@ FOREIGN = b"access-control-"
 BODY_AS_IT_IS = {b"content-length", b"content-encoding"}
 """With these, nothing may be put between the pieces of a body."""
 
-ENCODED = Refusal(415, "found a Content-Encoding, expected JSON as it is: it names the model")
 LONGEST_COMPLAINT = 2048
 
 
@@ -42,8 +41,8 @@ class Exchange:
 
     def __init__(self, client: Answering, call: AdmittedRequest, body: bytes, seats: Seats) -> None:
         self._client, self._body, self._seats = client, body, seats
-        self._request, self._requester = call.request, call.requester
-        self._spoken = call.entered.entrance.spoken
+        self._request, self._entered, self._requester = call
+        self._spoken = self._entered.entrance.spoken
         self._allotment = Allotment(call.requester, seats.allowance(call.requester))
         self._hold: HeldRequest | None = None
         self._signs = SignsOfLife(client, self._spoken)
@@ -58,9 +57,9 @@ class Exchange:
 
     def begin(self) -> None:
         """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""
-        found = routing(self._body)
+        found = routing(self._request, self._entered, self._body)
         if isinstance(found, Refusal):
-            self._fail(ENCODED if _is_encoded(self._request.fields) else found)
+            self._fail(found)
             return
         self._name = found.model
         if found.stream:
@@ -264,10 +263,6 @@ class Exchange:
         self._count_off()
         # Nothing may point in circles: bodies would pile up until the collector comes round.
         self._seat = self._hold = None
-
-
-def _is_encoded(fields: Iterable[Field]) -> bool:
-    return any(name.lower() == b"content-encoding" for name, _ in fields)
 
 
 def _is_the_clients(field: Field) -> bool:

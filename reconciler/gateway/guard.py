@@ -102,13 +102,14 @@ def _misstated(head: RequestHead, entrance: Entrance) -> Refusal | None:
     if entrance.body == "any" or not has_body:
         return None
     found = head.value(b"content-type").partition(b";")[0].strip().lower()
-    if found == JSON or found.endswith(b"+json"):
+    expected = CONTENT_TYPES[entrance.body]
+    if found == expected or (entrance.body == "json" and found.endswith(b"+json")):
         return None
     shown = found.decode("latin-1") or "nothing"
-    return Refusal(415, f"found {shown} as Content-Type, expected {JSON.decode()}")
+    return Refusal(415, f"found {shown} as Content-Type, expected {expected.decode()}")
 
 
-JSON = b"application/json"
+CONTENT_TYPES = {"json": b"application/json", "form": b"multipart/form-data"}
 
 
 def allowed_origin(head: RequestHead, origins: Collection[str]) -> bytes:

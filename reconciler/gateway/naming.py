@@ -31,7 +31,7 @@ class _Sniffed(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Sniffed)
 
 
-def routing(body: bytes) -> Routing | Refusal:
+def sniffed(body: bytes) -> Routing | Refusal:
     """Read the model's name out of a JSON body; the last one counts, as it does for engines."""
     try:
         found = _DECODER.decode(body)

@@ -17,8 +17,9 @@ Scope: TypeAlias = Literal["none", "list", "infer", "read", "operate", "admin"]
 """What a key has to allow: `none` is open to whoever reaches the gateway, `list` to keys that may
 infer or read."""
 
-Body: TypeAlias = Literal["json", "any"]
-"""What a request may carry: JSON, which no page of another origin can post unasked, or anything."""
+Body: TypeAlias = Literal["json", "form", "any"]
+"""What a request may carry: JSON, which no page of another origin can post unasked, a form with
+files, or anything."""
 
 Answer: TypeAlias = Literal[
     "engine", "models", "running", "load", "alive", "ready", "preflight", "control"
@@ -66,12 +67,19 @@ def _control(method: str, scope: Scope, *words: str) -> tuple[Entrance, ...]:
     return tuple(Entrance(method, f"/api/v1/{word}", scope, "control") for word in words)
 
 
+def _form(*shapes: str) -> tuple[Entrance, ...]:
+    return tuple(Entrance("POST", shape, "infer", "engine", body="form") for shape in shapes)
+
+
 TABLE: tuple[Entrance, ...] = (
     *_engine("openai", "/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
-    *_engine("openai", "/v1/rerank", "/v1/reranking"),
-    *_engine("responses", "/v1/responses"),
+    *_engine("openai", "/chat/completions", "/completions"),
+    *_engine("openai", "/v1/rerank", "/v1/reranking", "/v1/audio/speech"),
+    *_form("/v1/audio/transcriptions", "/v1/audio/translations"),
+    *_engine("responses", "/v1/responses", "/responses"),
     *_engine("anthropic", "/v1/messages", "/v1/messages/count_tokens"),
-    *_engine("llamacpp", "/completion", "/infill", "/rerank"),
+    *_engine("llamacpp", "/completion", "/infill", "/rerank", "/reranking"),
+    *_engine("llamacpp", "/embedding", "/embeddings"),
     *_engine("llamacpp", "/tokenize", "/detokenize", "/apply-template"),
     Entrance("GET", "/v1/models", "list", "models"),
     Entrance("GET", "/models", "list", "models"),

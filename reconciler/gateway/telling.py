@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from reconciler.gateway.beckoning import Beckoning
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.listing import listing, running
-from reconciler.gateway.naming import routing
 from reconciler.gateway.routes import Answer
+from reconciler.gateway.routing import routing
 
 if TYPE_CHECKING:
     from reconciler.gateway.answering import Answering
@@ -59,7 +59,7 @@ class Telling:
         return [one for one in self._seats.listed() if self._requester.may_use(one.name)]
 
     def _load(self) -> bytes | Refusal:
-        found = routing(self._body)
+        found = routing(self._request, self._entered, self._body)
         if isinstance(found, Refusal):
             return found
         seat = self._seats.allowed(self._seats.sought(found.model), self._requester)

@@ -278,3 +278,15 @@ async def test_models_that_nobody_names_any_more_are_forgotten() -> None:
         assert await gate.hold("a", "x") == {"in_flight": 0}
         assert await gate.hang_up("a") == {"closed": 0}
         assert "expected one of: none" in (await stand.ask()).json()["error"]["message"]
+
+
+async def test_a_recording_goes_to_the_model_that_its_form_names() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        files = {"file": ("a.wav", b"RIFF" * 1000)}
+        path = "/v1/audio/transcriptions"
+        answer = await stand.client.post(path, data={"model": "a"}, files=files)
+        assert answer.content == engine.heard[0].body
+        unknown = await stand.client.post(path, data={"model": "z"}, files=files)
+        assert unknown.status_code == HTTPStatus.NOT_FOUND
+        assert (await stand.ask(path)).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.gateway.head import Refusal
-from reconciler.gateway.naming import Routing, Spoken, routing
+from reconciler.gateway.naming import Routing, Spoken, sniffed
 from reconciler.gateway.wording import cut_event, error_body, keep_alive
 
 GONE = Refusal(503, "a is not ready: it loads")
@@ -28,7 +28,7 @@ GONE = Refusal(503, "a is not ready: it loads")
     ],
 )
 def test_the_model_is_read_wherever_it_stands(body: bytes, found: Routing) -> None:
-    assert routing(body) == found
+    assert sniffed(body) == found
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_model_is_read_wherever_it_stands(body: bytes, found: Routing) -> No
      b'{"model": "a"', b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"],
 )  # fmt: skip
 def test_what_is_no_request_of_a_model_is_refused(body: bytes) -> None:
-    found = routing(body)
+    found = sniffed(body)
     assert isinstance(found, Refusal)
     assert found.status == 400
 
