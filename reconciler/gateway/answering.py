@@ -51,5 +51,10 @@ class Underway(Protocol):
     def cancel(self) -> None:
         """End it because the client has gone."""
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether the answer never ends by itself."""
+        ...
+
     def cut(self) -> None:
         """End it because this process ends, and tell the client."""

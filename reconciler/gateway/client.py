@@ -279,7 +279,9 @@ class ClientConnection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Close once nothing is owed to the client; one that is new may still ask."""
-        if not self._busy and not self._reader.is_reading and self._reader.begun:
+        if self._exchange is not None and self._exchange.is_endless:
+            self.cut()
+        elif not self._busy and not self._reader.is_reading and self._reader.begun:
             self.close()
 
     def cut(self) -> None:

@@ -61,7 +61,7 @@ class ControlExchange:
         self._task: asyncio.Task[None] | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
-        self._has_head = False
+        self._has_head = self.is_endless = False
 
     def begin(self) -> None:
         """Have it answered, beside all else."""
@@ -73,6 +73,7 @@ class ControlExchange:
         if reply.events is None:
             self._tell(reply)
         else:
+            self.is_endless = True
             self._client.answer(reply.status, b"OK", EVENT_STREAM)
             await self._pass_on(reply.events)
         self._client.end_body()

@@ -39,6 +39,8 @@ LONGEST_COMPLAINT = 2048
 class Exchange:
     """One request on its way; ended exactly once, however it ends."""
 
+    is_endless = False
+
     def __init__(self, client: Answering, call: AdmittedRequest, body: bytes, seats: Seats) -> None:
         self._client, self._body, self._seats = client, body, seats
         self._request, self._entered, self._requester = call

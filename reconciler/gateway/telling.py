@@ -28,6 +28,8 @@ DONE = b'{"success": true}'
 class Telling:
     """One such request: it is over when it has begun."""
 
+    is_endless = False
+
     def __init__(
         self, client: Answering, admitted: AdmittedRequest, body: bytes, seats: Seats
     ) -> None:

@@ -226,6 +226,20 @@ async def test_every_row_is_an_event_also_for_who_was_away(folder: Path) -> None
             assert await event(lines) == (second.seq, "asked", "use")
 
 
+async def test_events_that_never_end_do_not_hold_up_the_end_of_the_gateway(folder: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with standing(folder, "ending") as api:
+        await api.app.journal.append(Asked(host="local", trigger="apply", wanted=None))
+        reader, writer = await asyncio.open_unix_connection(near(folder / "ending"))
+        asked = f"GET {V1}/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n"
+        writer.write(asked.encode())
+        await reader.readuntil(b"data: ")
+        began = loop.time()
+    assert loop.time() - began < WITHIN / 2
+    assert (await reader.read()).endswith(b"0\r\n\r\n")
+    writer.close()
+
+
 async def event(lines: AsyncIterator[str]) -> tuple[int, str, str]:
     told: dict[str, str] = {}
     async with asyncio.timeout(WITHIN):
