@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from reconciler.core.canonical import digest
+from reconciler.core.descent import SEEN
 from reconciler.core.ownership import Ownership
 from reconciler.core.policy import aim
 from reconciler.core.power import judged
-from reconciler.core.recovery import SEEN, Hints, attempt_key, fold
+from reconciler.core.recovery import Hints, attempt_key, fold
 from reconciler.loop.survey import HostSurvey, planned
 from reconciler.model.facts import (
     Activity,

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 LENDING = ("return_after", "min_residency", "max_wait")
 """The keys that say how requests may bring in what `allow` names."""
 
-OF_A_HOST = {"power", "active", "enforce", "allow", *LENDING}
+OF_A_HOST = {"power", "active", "enforce", "allow", "idle", *LENDING}
+SHORTEST_SLEEP_AFTER = 60.0
+"""A host takes about as long to go down and to come up again."""
+
 NOTHING = {"none", "nothing", "off"}
 """What people write who want no model to run."""
 
@@ -95,6 +98,7 @@ def _wishes(desired: Desired, inventory: Inventory, definitions: Definitions) ->
             yield from _active(host_name, wish, at, inventory)
             yield from _allow(host_name, wish, at, inventory)
             yield from _lending(wish, at)
+            yield from _idle(wish, at)
         else:
             unknown = _unknown_host(host_name, inventory.hosts)
             yield Problem("desired", at, unknown, at_key=True)
@@ -106,24 +110,27 @@ def _power(wish: HostWish, at: KeyPath, host: HostSpec | None) -> Iterator[Probl
 
 
 def _power_objection(wish: HostWish, host: HostSpec | None) -> str:
-    if wish.power == "auto":
+    if wish.power == "auto" and (wish.idle is None or wish.idle.then == "unload"):
         return (
-            "found auto, which needs the gateway and is not in this version; expected on, off or"
-            " suspend"
+            "found auto, but nothing would put the host to sleep; expected idle beside it, such as"
+            " {after: 30m, then: suspend}"
         )
     if host is None:
         return ""
     nothing = f"found {wish.power}, but nothing in `power:` of {host.name}"
-    if wish.power == "off" and not host.capabilities.can_shut_down:
+    down = wish.idle.then if wish.power == "auto" and wish.idle is not None else wish.power
+    if down == "off" and not host.capabilities.can_shut_down:
         way_out = "set power: for it in the inventory, or leave the key out"
         return f"{nothing} can shut it down; {way_out}"
     # A later wish for `on` could not be met; where a person switches it on, that can be written.
-    if wish.power in {"off", "suspend"} and not host.power.wake:
+    if down in {"off", "suspend"} and not host.power.wake:
         way_out = "name a driver under wake: there, or `wake: none` if a person does that"
         return f"{nothing} could bring it up again; {way_out}"
-    if wish.power == "suspend" and not host.capabilities.can_suspend:
+    if down == "suspend" and not host.capabilities.can_suspend:
         way_out = "set another power: for it in the inventory, or leave the key out"
         return f"{nothing} can suspend it; {way_out}"
+    if wish.power == "auto" and not host.capabilities.can_wake:
+        return f"{nothing} wakes it by itself; name a driver under wake: there"
     return ""
 
 
@@ -151,7 +158,9 @@ def _lending(wish: HostWish, at: KeyPath) -> Iterator[Problem]:
             " active beside it, [] to run none by itself"
         )
         yield Problem("desired", (*at, "allow"), sentence, at_key=True)
-    for key in LENDING:
+    # Requests also wait for a host that rests.
+    keys = [key for key in LENDING if key != "max_wait" or wish.idle is None]
+    for key in keys:
         if key in wish.model_fields_set and wish.allow is None:
             sentence = f"found {key} without allow, so no request brings anything in"
             yield Problem(
@@ -163,6 +172,28 @@ def _lending(wish: HostWish, at: KeyPath) -> Iterator[Problem]:
             " expected a longer time"
         )
         yield Problem("desired", (*at, "max_wait"), sentence, at_key=True)
+
+
+def _idle(wish: HostWish, at: KeyPath) -> Iterator[Problem]:
+    """Find a rest that could not end, or would come at once."""
+    if wish.idle is None:
+        return
+    if wish.active is None:
+        sentence = (
+            "found idle without active, so nothing would come back; expected active beside it"
+        )
+        yield Problem("desired", (*at, "idle"), sentence, at_key=True)
+    if wish.idle.then == "unload":
+        return
+    if wish.power != "auto":
+        sentence = f"found {wish.idle.then}, expected `power: auto` beside idle, or unload"
+        yield Problem("desired", (*at, "idle", "then"), sentence)
+    if wish.idle.after < SHORTEST_SLEEP_AFTER:
+        sentence = (
+            f"found {wish.idle.after:g} s, expected 1m or longer before a host goes to sleep; a"
+            " number without a unit means seconds"
+        )
+        yield Problem("desired", (*at, "idle", "after"), sentence)
 
 
 def _models_of(host_name: str, inventory: Inventory) -> dict[str, Model]:

@@ -82,6 +82,8 @@ def _rules(wish: HostWish, models: tuple[ModelSpec, ...]) -> Rules:
         return_after=None if wish.return_after == "never" else wish.return_after,
         min_residency=wish.min_residency,
         max_wait=wish.max_wait,
+        idle=wish.idle,
+        sleeps=wish.power == "auto",
     )
 
 

@@ -150,7 +150,7 @@ def _when_asleep(wanted: Slice, model: ModelSpec) -> Difference:
     if not _should_run(wanted, model):
         return Difference()
     if wanted.power != "on":
-        cause = f"waits until {host.name} is on; its power is not managed"
+        cause = f"waits until {host.name} is on; nothing wakes it by itself"
         return Difference((Ignored(host=host.name, subject=f"model {model.name}", cause=cause),))
     if not host.capabilities.can_wake:
         return Difference()

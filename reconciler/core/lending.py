@@ -8,9 +8,11 @@ from reconciler.core import phrases
 from reconciler.core.canonical import digest
 from reconciler.core.expiry import seconds_until
 from reconciler.core.recovery import Hints
+from reconciler.model.leasing import Term
 from reconciler.model.lending import Rules
-from reconciler.model.records import Instant, Lease, Term
+from reconciler.model.records import Instant, Lease
 from reconciler.model.spec import ModelSpec, Slice
+from reconciler.steps.plan import HostPlan
 
 BESIDE_OTHERS = {"embedding", "rerank"}
 """Tasks of models that are small, and so run beside others on the same cards."""
@@ -69,7 +71,9 @@ def _over(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, 
         if lease.term is not None:
             left = seconds_until(lease.term.until, lease.since, hints, now)
             return "" if left > 0 else "its time is over"
-        if name not in rules.allow:
+        # Where a host comes to rest, requests also bring back what the file wants.
+        may_be_asked = name in rules.allow or (rules.idle and name in (wanted.active or ()))
+        if not may_be_asked:
             return "`allow` of desired.yaml does not name it, or no gateway is there to end it"
         return ""
 
@@ -90,6 +94,13 @@ def kept_out(slice_: Slice, lent: Mapping[str, Lease]) -> dict[str, str]:
         for name, term in taken(lent).items()
         for rival in against[name]
     }
+
+
+def in_effect(slice_: Slice, plan: HostPlan) -> Slice:
+    """What counts on a host for now, by a plan for it: with what is lent, or at rest."""
+    if plan.mode == "idle":
+        return slice_.model_copy(update={"active": ()})
+    return lend(slice_, plan.lent)
 
 
 def lend(slice_: Slice, names: Iterable[str]) -> Slice:

@@ -8,11 +8,12 @@ from shlex import quote
 from reconciler.core.deadlines import said_at
 from reconciler.model.facts import Health, Unit, Unknown
 from reconciler.model.gpu import GIB, Gpu
+from reconciler.model.leasing import Term
 from reconciler.model.machine import Obstacle
 from reconciler.model.observed import AnyFactKey, FactValue, Observed
 from reconciler.model.port import PortState
 from reconciler.model.power import Power
-from reconciler.model.records import Hold, Lease, Quarantine, Term
+from reconciler.model.records import Hold, Lease, Quarantine
 from reconciler.model.spec import ModelSpec, Slice
 
 
@@ -80,6 +81,9 @@ def taken(model_name: str, term: Term) -> str:
     """Who took a model for a while, until when, and why."""
     why = f": {term.reason}" if term.reason else ""
     return f"{term.by} uses {model_name} until {said_at(term.until)}{why}"
+
+
+RESTS = "it rests, since no request asked for a model of it (`idle`); a request ends that"
 
 
 def held(hold: Hold) -> str:

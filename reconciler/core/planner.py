@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.core import phrases
 from reconciler.core.diff import Difference, diff
 from reconciler.core.locked import ends_what_lives, unseen_starts
 from reconciler.core.ordering import order
 from reconciler.core.recipes.recipe import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
-from reconciler.model.change import Ignored, PowerChange, PrepareChange
+from reconciler.model.change import Ignored, PowerChange, PrepareChange, StopChange
 from reconciler.model.facts import Predicted
-from reconciler.model.observed import UNIT, Observed
+from reconciler.model.observed import ACTIVITY, UNIT, Observed
 from reconciler.model.records import Mode
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
@@ -35,6 +36,7 @@ def plan(
         if mode in {"forward", "lease"} and ends_what_lives(difference.changes, observed)
         else ()
     )
+    used = _uses(difference, observed) if mode == "idle" else ()
     steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
     return HostPlan(
         host=wanted.host.name,
@@ -44,10 +46,21 @@ def plan(
         steps=steps,
         ignored=difference.ignored,
         notes=(*cooked.notes, *(() if refused else unseen), *(difference.unmet if steps else ())),
-        refusals=(*difference.unknown, *cooked.refusals, *refused, *blocked),
+        refusals=(*difference.unknown, *cooked.refusals, *refused, *used, *blocked),
         unmet=difference.unmet,
         lost_conversations=cooked.lost_conversations,
         seconds=_seconds(steps, wanted),
+    )
+
+
+def _uses(difference: Difference, observed: Observed) -> tuple[str, ...]:
+    """Who uses an engine that would be stopped only because no request came through the gateway."""
+    units = (change for change in difference.changes if isinstance(change, StopChange))
+    found = {one.model: observed.value(ACTIVITY(one.host, one.model)) for one in units}
+    return tuple(
+        f"{name} answers {phrases.counted(activity.in_flight, 'request')} past the gateway"
+        for name, activity in sorted(found.items())
+        if activity is not None and activity.in_flight
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.core import lending, phrases, planner
-from reconciler.core.backoff import Backoff, next_delay
+from reconciler.core import idleness, lending, phrases, planner
 from reconciler.core.canonical import digest
 from reconciler.core.expiry import seconds_until
 from reconciler.core.recovery import Hints, attempt_key
+from reconciler.core.retries import retry_at
 from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import Observed
@@ -19,8 +19,6 @@ from reconciler.model.target import Target
 from reconciler.steps.plan import STEPS
 from reconciler.steps.stop import Stop
 
-RETRY = Backoff()
-HASH_SPAN = 16.0**8
 OF_POWER = {phrases.failed(kind) for kind, step in STEPS.items() if step.of_power}
 """Failures after which nothing is gone back to: a host that was asked to go down, or to come up,
 may still do so."""
@@ -32,8 +30,8 @@ class Aim:
 
     `cause` is why that is not simply what is wanted: a hold first, then a quarantine. Where nothing
     may be done at all, `acts` is False and the target is the wish. `lent` are the models that are
-    lent, to requests or a person. `retry_at` is when a wish that failed is tried again by itself,
-    in wall clock seconds.
+    lent, to requests or a person; a run of the mode `lease` is for those `brought`. `retry_at` is
+    when a wish that failed is tried again by itself, in wall clock seconds.
     """
 
     target: Target
@@ -42,6 +40,7 @@ class Aim:
     cause: Hold | Quarantine | None = None
     acts: bool = True
     lent: Mapping[str, Lease] = field(default_factory=dict)
+    brought: frozenset[str] = frozenset()
     retry_at: float | None = None
 
     @property
@@ -73,17 +72,26 @@ def aim(
     it has waited, where nothing that serves would be stopped for it.
     """
     lent = lending.standing(wanted, rules, hints, now)
-    brought = lent.keys() - {*(wanted.active or ())}
+    # What the file wants is brought in like all that is lent where the host has to be woken for it:
+    # that this fails is no failure of the file, and the next request tries again.
+    is_up = not rules.sleeps or observed.power(wanted.host.name) == "on"
+    brought = frozenset(lent).difference((wanted.active or ()) if is_up else ())
     unlent = _unlent_aim(wanted, hints, observed, now, retries=retries and not brought)
     if isinstance(unlent.cause, Hold) or _is_of_power(unlent.cause):
         return unlent
+    if hints.idled is not None and not idleness.roused(wanted, rules, hints, observed, lent):
+        rest = _target(idleness.at_rest(wanted, hints.idled.then))
+        return Aim(rest, "idle", attempt_key(rest.slice, rest.digest, observed))
     if not brought:
         return replace(unlent, lent=lent)
     # That what the file wants failed is no reason to refuse what it allows.
     instead = unlent.target.slice if unlent.acts else wanted.model_copy(update={"active": ()})
     target = _target(lending.lend(instead, brought))
     key = attempt_key(target.slice, target.digest, observed)
-    return Aim(target, "lease", key, unlent.cause, lent=lent)
+    if rules.sleeps:
+        # What is wanted stays the same whether the host sleeps or not: only this run wakes it.
+        target = Target(slice=target.slice.model_copy(update={"power": "on"}), digest=target.digest)
+    return Aim(target, "lease", key, unlent.cause, lent=lent, brought=brought)
 
 
 def _is_of_power(failure: Quarantine | None) -> bool:
@@ -196,7 +204,8 @@ def not_lent(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[st
         return dict.fromkeys(names, f"desired.yaml says `power: {wanted.power}`")
     if failure is not None and _is_of_power(failure):
         return dict.fromkeys(names, phrases.quarantined(failure))
-    reasons = {name: _failed_to_lend(name, wanted, hints, now) for name in rules.allow}
+    lendable = {*rules.allow, *((wanted.active or ()) if rules.idle else ())}
+    reasons = {name: _failed_to_lend(name, wanted, hints, now) for name in lendable}
     if failure is not None:
         reasons |= dict.fromkeys(wanted.active or (), phrases.quarantined(failure))
     return {name: reason for name, reason in reasons.items() if reason}
@@ -225,16 +234,9 @@ def _moments(hints: Hints) -> Iterator[tuple[float, Instant]]:
     for lease in hints.leases.values():
         if lease.term is not None:
             yield lease.term.until, lease.since
-    if failure is not None and failure.attempts:
-        yield retry_at(failure), failure.since
-
-
-def retry_at(failure: Quarantine) -> float:
-    """When a failed wish may be tried again without being asked, in wall clock seconds."""
-    # By the key, not by chance: the core stays pure, and hosts that failed together do not come
-    # back together.
-    spread = int(failure.key[-8:], 16) / HASH_SPAN
-    return failure.since.at + next_delay(RETRY, failure.attempts, spread)
+    for one in (failure, hints.restless):
+        if one is not None and one.attempts:
+            yield retry_at(one), one.since
 
 
 def _stops_nothing(wish: Target, hints: Hints, observed: Observed) -> bool:

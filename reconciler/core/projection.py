@@ -45,7 +45,7 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
         generation=hints.generation,
         observed_generation=hints.judged_generation,
         conditions=host_conditions(hints, plan),
-        models=tuple(_model(slice_, model, observed, plan.lent) for model in slice_.models),
+        models=tuple(_model(slice_, model, observed, plan) for model in slice_.models),
         notes=(*hints.notes, *_damaged(slice_, observed)),
         failure=f"{failure.reason}: {failure.message}" if failure else "",
         log=failure.log if failure else (),
@@ -68,11 +68,11 @@ def _evidence(observed: Observed, host: str) -> str:
     return power.because if power.grade == "answers" else f"{power.grade}: {power.because}"
 
 
-def _model(slice_: Slice, model: ModelSpec, observed: Observed, lent: Iterable[str]) -> ModelStatus:
+def _model(slice_: Slice, model: ModelSpec, observed: Observed, plan: HostPlan) -> ModelStatus:
     wanted = None if slice_.active is None else model.name in slice_.active
     phase = _phase(slice_.host.name, model.name, observed)
     url = phrases.url(model) if phase in SERVES else ""
-    conditions = model_conditions(lending.lend(slice_, lent), model, observed)
+    conditions = model_conditions(lending.in_effect(slice_, plan), model, observed)
     return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=conditions, url=url)
 
 

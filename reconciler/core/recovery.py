@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from statistics import median
-from typing import Literal, assert_never
+from typing import assert_never
 
 from reconciler.core.canonical import digest
+from reconciler.core.descent import arrived_after, sent_after
 from reconciler.core.power import stayed_up
 from reconciler.model.facts import Binary, Contact, Weights
+from reconciler.model.leasing import Idled, Leased, Released, Roused
 from reconciler.model.names import Digest
 from reconciler.model.observed import Observed
 from reconciler.model.records import (
@@ -28,10 +30,8 @@ from reconciler.model.records import (
     HostGone,
     HostReturned,
     Lease,
-    Leased,
     OpenRun,
     Quarantine,
-    Released,
     Resume,
     Retry,
     RollBack,
@@ -46,21 +46,11 @@ from reconciler.model.records import (
 )
 from reconciler.model.sight import ModelSight
 from reconciler.model.spec import Slice
-from reconciler.steps.plan import STEPS
 
 REMEMBERED_DURATIONS = 5
 REMEMBERED_BOOTS = 10
 """More than one: a claim that was announced may not have been written, and the host has the one
 before."""
-
-DOWN: Mapping[str, Literal["off", "suspended"]] = {"shutdown": "off", "suspend": "suspended"}
-"""What a host is after each step that shuts it down or suspends it."""
-
-ENDS_DOWN = {kind for kind, step in STEPS.items() if step.ends_down}
-"""The steps that end when a host is observed to be down."""
-
-SEEN = "seen"
-"""The key of a step's evidence that says how a host was observed to be down."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +76,8 @@ class Hints:
     held: Held | None = None
     leases: Mapping[str, Lease] = field(default_factory=dict)
     unlendable: Mapping[str, Quarantine] = field(default_factory=dict)
+    idled: Idled | None = None
+    restless: Quarantine | None = None
     sent_down: SentDown | None = None
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
@@ -162,14 +154,27 @@ def after(hints: Hints, row: Row) -> Hints:
 def _told(
     hints: Hints,
     row: Row,
-    record: Retry | RollBack | Hold | Resume | Asked | Answered | Leased | Released,
+    record: Retry
+    | RollBack
+    | Hold
+    | Resume
+    | Asked
+    | Answered
+    | Leased
+    | Released
+    | Idled
+    | Roused,
 ) -> Hints:
     """The hints after a person said something or was answered, or a model was lent."""
     match record:
         case Leased() | Released():
             return _lent(hints, row, record)
+        case Idled():
+            return replace(hints, idled=record)
+        case Roused():
+            return _roused(hints, row, record)
         case Retry():
-            return replace(hints, quarantine=None, unlendable={})
+            return replace(hints, quarantine=None, unlendable={}, restless=None)
         case RollBack():
             good = replace(hints, last_good=record.slice, last_good_digest=record.digest)
             return replace(good, quarantine=_left(row, record))
@@ -200,16 +205,27 @@ def _lent(hints: Hints, row: Row, record: Leased | Released) -> Hints:
         return replace(hints, leases={**leases, record.model: newest})
     if record.failed is None:
         return replace(hints, leases=leases)
-    before = hints.unlendable.get(record.model)
     failure = Quarantine(
-        key=record.failed,
-        reason="NotLent",
-        message=record.because,
-        run=row.seq,
-        since=row.when,
-        attempts=before.attempts + 1 if before and before.key == record.failed else 1,
+        key=record.failed, reason="NotLent", message=record.because, run=row.seq, since=row.when
     )
-    return replace(hints, leases=leases, unlendable={**hints.unlendable, record.model: failure})
+    counted = _once_more(hints.unlendable.get(record.model), failure)
+    return replace(hints, leases=leases, unlendable={**hints.unlendable, record.model: counted})
+
+
+def _roused(hints: Hints, row: Row, record: Roused) -> Hints:
+    if record.failed is None:
+        return replace(hints, idled=None)
+    failure = Quarantine(
+        key=record.failed, reason="NotIdled", message=record.because, run=row.seq, since=row.when
+    )
+    return replace(hints, idled=None, restless=_once_more(hints.restless, failure))
+
+
+def _once_more(before: Quarantine | None, failure: Quarantine) -> Quarantine:
+    """A failure, counted where it is the same one again."""
+    if before is None or before.key != failure.key:
+        return failure
+    return failure.model_copy(update={"attempts": before.attempts + 1})
 
 
 def _left(row: Row, record: RollBack) -> Quarantine:
@@ -239,6 +255,8 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         held=record.held,
         leases=record.leases,
         unlendable=record.unlendable,
+        idled=record.idled,
+        restless=record.restless,
         sent_down=record.sent_down,
         notes=record.notes,
         lost_conversations=record.lost_conversations,
@@ -276,19 +294,8 @@ def _intended(hints: Hints, row: Row, record: StepIntent) -> Hints:
     # From the intent on: a controller that dies here leaves a unit that was never seen healthy.
     unproven = hints.unproven | {record.model} if record.step == "start" else hints.unproven
     return replace(
-        hints, open_run=run, unproven=unproven, sent_down=_sent(hints.sent_down, row, record)
+        hints, open_run=run, unproven=unproven, sent_down=sent_after(hints.sent_down, row, record)
     )
-
-
-def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | None:
-    """What is remembered of a host's way down after an intent."""
-    state = DOWN.get(record.step)
-    if state is None:
-        return before
-    # Cutting its power is part of the same way down.
-    if before is not None and before.run == record.run and before.is_heard:
-        return before
-    return SentDown(state=state, run=record.run, asked=row.when)
 
 
 def _heard(hints: Hints, record: ShutdownAccepted | HostReturned | HostGone) -> Hints:
@@ -296,7 +303,10 @@ def _heard(hints: Hints, record: ShutdownAccepted | HostReturned | HostGone) -> 
     if isinstance(record, HostReturned):
         # It never went down: what only seemed to be reached is wanted again (ADR 0009).
         is_new = stayed_up(sent, Contact(boot_id=record.boot_id))
-        return replace(hints, sent_down=None, wanted_digest=None if is_new else hints.wanted_digest)
+        back = replace(hints, wanted_digest=None) if is_new else hints
+        # One that was seen suspended and answers was woken by somebody, in the same boot.
+        is_over = sent is not None and sent.state == "suspended" and bool(sent.seen)
+        return replace(back, sent_down=None, idled=None if is_over else hints.idled)
     if sent is None:
         return hints
     told = {"seen": record.because} if isinstance(record, HostGone) else {"boot_id": record.boot_id}
@@ -305,7 +315,7 @@ def _heard(hints: Hints, record: ShutdownAccepted | HostReturned | HostGone) -> 
 
 def _done(hints: Hints, record: StepDone) -> Hints:
     run = _running(hints.open_run, in_flight=None)
-    ended = replace(hints, open_run=run, sent_down=_arrived(hints.sent_down, record))
+    ended = replace(hints, open_run=run, sent_down=arrived_after(hints.sent_down, record))
     if record.outcome in {"done", "skipped"} and record.step in {"await_healthy", "stop"}:
         ended = replace(ended, unproven=ended.unproven - {record.model})
     return replace(ended, durations=_timed(hints, record)) if record.outcome == "done" else ended
@@ -315,18 +325,6 @@ def _timed(hints: Hints, record: StepDone) -> Mapping[tuple[str, str], tuple[flo
     key = (record.step, record.model)
     seconds = (*hints.durations.get(key, ()), record.seconds)
     return {**hints.durations, key: seconds[-REMEMBERED_DURATIONS:]}
-
-
-def _arrived(sent: SentDown | None, record: StepDone) -> SentDown | None:
-    """What is remembered of a host's way down once a step about its power has ended."""
-    if record.step == "wake" and record.outcome in {"done", "skipped"}:
-        return None
-    if record.step not in ENDS_DOWN or sent is None:
-        return sent
-    if record.outcome == "done":
-        return sent.model_copy(update={"seen": str(record.evidence.get(SEEN, ""))})
-    # A host that accepted may still go down after the wait for it is over (ADR 0009).
-    return sent if sent.is_heard else None
 
 
 def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
@@ -365,9 +363,11 @@ def _with_losses(hints: Hints, record: RunClosed) -> Hints:
 
 
 def _promoted(closed: Hints, row: Row, opened: RunOpened) -> Hints:
-    # Nothing serves on a released host: that is no state to go back to.
+    # Nothing serves on a released host, or one at rest: that is no state to go back to.
     if opened.mode == "release":
         return closed
+    if opened.mode == "idle":
+        return replace(closed, restless=None)
     if opened.mode == "lease":
         return _lent_well(closed, opened)
     good = replace(closed, last_good=opened.slice, last_good_digest=opened.digest)

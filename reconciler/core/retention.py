@@ -100,4 +100,6 @@ def _restated(host: str, hints: Hints) -> Carried:
         wanted=hints.wanted,
         leases=dict(hints.leases),
         unlendable=dict(hints.unlendable),
+        idled=hints.idled,
+        restless=hints.restless,
     )

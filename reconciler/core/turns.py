@@ -19,12 +19,14 @@ NOTHING = Demand()
 class Seating(NamedTuple):
     """Which models a host aims at now, and which of them the file wants; the others are lent.
 
-    `rivals` are the models that cannot run beside a model, and it not beside them.
+    `rivals` are the models that cannot run beside a model, and it not beside them. While the host
+    `rests`, also what the file wants comes in by a turn.
     """
 
     serving: Collection[str]
     wanted: Collection[str]
     rivals: Mapping[str, frozenset[str]]
+    rests: bool = False
 
 
 class Turn(NamedTuple):
@@ -81,8 +83,20 @@ def _claims(rules: Rules, seating: Seating, demands: Mapping[str, Demand]) -> li
     ]
     waiting.sort(key=lambda model: (_waits_since(demands[model]), model))
     claims = [_Claim(model, seating.rivals.get(model, frozenset()) & served) for model in waiting]
+    if seating.rests:
+        return claims
     # What the file wants and nothing displaces comes in without a turn.
     return [claim for claim in claims if claim.holders or claim.model not in seating.wanted]
+
+
+def rest_at(rules: Rules, demands: Mapping[str, Demand]) -> float:
+    """When a host comes to rest on which something serves; infinite while anybody wants a model."""
+    found = demands.values()
+    if rules.idle is None or any(one.in_flight or one.waiting for one in found):
+        return inf
+    if all(one.since is None for one in found):
+        return inf
+    return max(_latest(one.used, one.since) for one in found) + rules.idle.after
 
 
 def _waits_since(demand: Demand) -> float:

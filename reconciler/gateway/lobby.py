@@ -50,6 +50,11 @@ class SeatsLobby:
         for name, seat in self._seats.items():
             seat.expect(expected=name in model_names)
 
+    def rest(self, model_names: Collection[str]) -> None:
+        """Take which models the files want and only a request brings back."""
+        for name, seat in self._seats.items():
+            seat.rests = name in model_names
+
     def explain(self, reasons: Mapping[str, str]) -> None:
         """Take why these models are not there yet, for requests that wait until it is too late."""
         for name, reason in reasons.items():

@@ -47,7 +47,7 @@ class Seat:
         self.route = route
         self.because = "it has not been seen to work yet"
         self.refused = ""
-        self.in_flight = 0
+        self.in_flight, self.rests = 0, False
         self.identity: UnitIdentity | None = None
         self.pool: Pool | None = None
         self.bearer = ""
@@ -96,7 +96,7 @@ class Seat:
         name, reason = self.route.model, refusal.reason if refusal else ""
         if self.identity is not None:
             return ListedModel(name, "loaded", reason)
-        is_wanted = self.route.active or self._is_expected
+        is_wanted = (self.route.active and not self.rests) or self._is_expected
         on_its_way = refusal is None and (is_wanted or self.is_awaited)
         return ListedModel(name, "loading" if on_its_way else "unloaded", reason)
 

@@ -11,11 +11,12 @@ from reconciler.core import policy
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
+from reconciler.core.retries import RETRY
 from reconciler.errors import Unexpected
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
-from reconciler.loop.observer import Observer
+from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
@@ -23,9 +24,9 @@ from reconciler.loop.turn_taking import TurnTaking
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Unit, UnitIdentity
-from reconciler.model.lending import NOTHING_LENT, Rules
+from reconciler.model.lending import Rules
 from reconciler.model.names import Digest
-from reconciler.model.observed import UNIT
+from reconciler.model.observed import POWER, UNIT, Observed
 from reconciler.model.records import Answered, Asked, Hold, Lease, Record, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
@@ -96,6 +97,7 @@ class HostLoop:
         self._repairs: list[float] = []
         self._unsettled = 0
         self._doubted = False
+        self._idles = False
         self._leases: Mapping[str, Lease] = {}
         self._stuck = ""
         self._said = ""
@@ -168,8 +170,9 @@ class HostLoop:
             return
         slice_, provenance = self._slice, self._provenance
         # Without a gateway nothing would end what requests once brought in.
-        rules = self._rules if self._turns else NOTHING_LENT
-        request = replace(_request(slice_, provenance, asked), rules=rules)
+        rules = self._rules if self._turns else self._rules.without_requests
+        idles, self._idles = self._idles, False
+        request = replace(_request(slice_, provenance, asked), rules=rules, idles=idles)
         if self._turns is not None:
             await self._turns.tell(slice_, rules)
         turned = await self._lends_otherwise()
@@ -240,13 +243,14 @@ class HostLoop:
         """Wait until a pass is asked for, a unit ends, or it is time."""
         calm = self._calm_seconds()
         ports = self._ports(self._slice)
-        units = await self._units(ports)
+        world = await self._seen(ports)
+        units = self._units(world)
         at_once = self._is_in_doubt(units)
         async with anyio.create_task_group() as group:
             for unit in units:
                 group.start_soon(self._attend, ports.access, unit.identity)
             if self._turns is not None:
-                group.start_soon(self._take_turns, self._turns)
+                group.start_soon(self._take_turns, self._turns, self._sleeps(world))
             with anyio.move_on_after(max(calm, 0.0 if at_once else await self._rest_seconds())):
                 await self._stirred.wait()
                 await self._calm_down(calm)
@@ -258,10 +262,20 @@ class HostLoop:
         self._doubted = len(units) < len(self._slice.active or ()) and not self._doubted
         return self._doubted
 
-    async def _units(self, ports: HostPorts) -> list[Unit]:
+    async def _seen(self, ports: HostPorts) -> Observed:
+        hints = remembered(await self._hints())
+        observer = Observer(ports, self._slice, self._deps.clock, hints)
+        power = (POWER(self._host),) if self._rules.sleeps else ()
+        units = (UNIT(self._host, name) for name in self._slice.active or ())
+        return await observer.look((*power, *units))
+
+    def _units(self, world: Observed) -> list[Unit]:
         keys = [UNIT(self._host, name) for name in self._slice.active or ()]
-        world = await Observer(ports, self._slice, self._deps.clock).look(keys)
         return [unit for key in keys if (unit := world.value(key)) is not None]
+
+    def _sleeps(self, world: Observed) -> bool:
+        """Whether the host has to be woken for what is wanted of it."""
+        return self._rules.sleeps and world.power(self._host) != "on"
 
     async def _calm_down(self, seconds: float) -> None:
         """Leave units that keep ending alone for a while, unless a pass is asked for."""
@@ -276,8 +290,9 @@ class HostLoop:
             self._stirred.set()
         self._stirred.set()
 
-    async def _take_turns(self, turns: TurnTaking) -> None:
-        await turns.taken(self._slice, self._rules, self._stuck)
+    async def _take_turns(self, turns: TurnTaking, sleeps: bool) -> None:
+        taken = turns.taken(self._slice, self._rules, self._stuck, sleeps=sleeps)
+        self._idles = await taken
         self.look()
 
     async def _rest_seconds(self) -> float:
@@ -294,7 +309,7 @@ class HostLoop:
         again = len(self._repairs) - 1
         if again < 1:
             return 0.0
-        return max(0.0, self._repairs[-1] + next_delay(policy.RETRY, again, 0.0) - now)
+        return max(0.0, self._repairs[-1] + next_delay(RETRY, again, 0.0) - now)
 
     async def _hints(self) -> Hints:
         return await self._deps.cache.hints(self._host)

@@ -15,7 +15,8 @@ class PassRequest:
     """What is wanted of a host, who asks, and what was approved (None: anything).
 
     `retries` tries a failed wish again once it has waited, where nothing that serves would be
-    stopped for it. `rules` say what requests may bring in.
+    stopped for it. `rules` say what requests may bring in. `idles`: nobody has asked for anything
+    for so long that the host may come to rest.
     """
 
     slice: Slice
@@ -26,3 +27,4 @@ class PassRequest:
     take_over: bool = False
     retries: bool = False
     rules: Rules = NOTHING_LENT
+    idles: bool = False

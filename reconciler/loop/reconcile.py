@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.core import lending, phrases, policy
+from reconciler.core import idleness, lending, phrases, policy
+from reconciler.core.canonical import digest
 from reconciler.core.deadlines import said_time
 from reconciler.core.policy import Aim
 from reconciler.core.power import SILENCE_SECONDS, is_going, is_settling
 from reconciler.core.power_change import awaits_silence
 from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
+from reconciler.loop import resting
 from reconciler.loop.context import HostContext
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.run import attempt
 from reconciler.loop.run_end import RunEnd, refused
 from reconciler.loop.unforeseen import unforeseen
+from reconciler.model.leasing import Released, Roused
 from reconciler.model.observed import CONTACT, POWER, UNIT, Observed
 from reconciler.model.power import Power
 from reconciler.model.records import (
@@ -26,7 +29,6 @@ from reconciler.model.records import (
     HostReturned,
     OpenRun,
     Quarantine,
-    Released,
     SentDown,
 )
 from reconciler.model.spec import Slice
@@ -79,6 +81,8 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
         aim, observed = await _aimed(request, context)
     if aim.mode == "lease":
         return await _lent(request, context, aim, observed)
+    if aim.mode == "idle":
+        return await _rested(request, context, aim)
     match aim.cause:
         case Hold():
             return await _held(request, context, aim)
@@ -89,6 +93,14 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
 
 
 async def _aimed(request: PassRequest, context: HostContext) -> tuple[Aim, Observed]:
+    """Where a host goes, by what is seen of it now, which may be to rest."""
+    aim, observed = await _judged(request, context)
+    if request.idles and await resting.begun(request, context, aim, observed):
+        return await _judged(request, context)
+    return aim, observed
+
+
+async def _judged(request: PassRequest, context: HostContext) -> tuple[Aim, Observed]:
     """Where a host goes, by what is seen of it now."""
     slice_, host = request.slice, request.slice.host.name
     hints = await context.hints(host)
@@ -96,7 +108,27 @@ async def _aimed(request: PassRequest, context: HostContext) -> tuple[Aim, Obser
     await _note_power(context, hints.sent_down, observed, host)
     now = context.clock.instant()
     aim = policy.aim(slice_, hints, observed, now, rules=request.rules, retries=request.retries)
+    roused = idleness.roused(slice_, request.rules, hints, observed, aim.lent)
+    if roused and not isinstance(aim.cause, Hold):
+        await context.journal.append(Roused(host=host, because=roused))
     return aim, observed
+
+
+async def _rested(request: PassRequest, context: HostContext, aim: Aim) -> HostVerdict:
+    """Let a host rest; where that fails, what the file wants serves on."""
+    host = request.slice.host.name
+    end = await attempt(request, context, aim)
+    match end.kind:
+        case "in_sync" | "interrupted":
+            return _told(host, end.kind, end)
+        case "completed":
+            return _told(host, "applied", end)
+    why = "; ".join(filter(None, (end.message, *end.reasons)))
+    wanted = digest(request.slice)
+    await context.journal.append(Roused(host=host, because=why, failed=wanted))
+    instead = await _reconciled(replace(request, idles=False), context)
+    said = "; ".join(filter(None, (instead.message, f"it could not come to rest: {why}")))
+    return instead.model_copy(update={"runs": (*end.runs, *instead.runs), "message": said})
 
 
 async def _end_leases(request: PassRequest, context: HostContext) -> None:
@@ -112,7 +144,7 @@ async def _lent(
 ) -> HostVerdict:
     """Bring in what is lent; where that fails, it is let go and not tried again soon."""
     host, interrupt = request.slice.host.name, context.interrupt
-    names = sorted(aim.lent.keys() - {*(request.slice.active or ())})
+    names = sorted(aim.brought)
     end = await attempt(request, context, aim)
     is_undone = end.kind == "interrupted" and bool(interrupt.reason) and interrupt.goes_back
     match end.kind:

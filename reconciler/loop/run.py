@@ -25,7 +25,7 @@ MOST_PLANS = 8
 """A world that moves under this many plans of one run is not going to hold still."""
 
 WENT_DOWN = (
-    "the host went down, and its power is not managed: what is to run there waits until it is"
+    "the host went down, and nothing wakes it by itself: what is to run there waits until it is"
     " switched on"
 )
 STALE = "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import anyio
 
 from reconciler.core import conversations, phrases
-from reconciler.core.recovery import SEEN
+from reconciler.core.descent import SEEN
 from reconciler.effects import (
     admit,
     await_down,

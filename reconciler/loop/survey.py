@@ -38,6 +38,7 @@ class HostSurvey:
     hints: Hints
     plan: HostPlan
     instead: str = ""
+    rules: Rules = NOTHING_LENT
 
     @property
     def acts(self) -> bool:
@@ -124,7 +125,7 @@ async def _of_host(
         there = await _everything(by, back, known)
     ours = Ownership.known(by.controller, hints, now())
     plan = planned(aim, there, hints, ours, prune=prune, take_over=take_over)
-    return HostSurvey(slice_, observed, hints, plan, aim.instead)
+    return HostSurvey(slice_, observed, hints, plan, aim.instead, rules)
 
 
 async def _everything(by: Surveyor, slice_: Slice, known: Hints) -> Observed:

@@ -8,20 +8,23 @@ from typing import NamedTuple
 
 import anyio
 
-from reconciler.core import lending, policy
+from reconciler.core import idleness, lending, policy, turns
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.core.turns import Seating, Turn, turn
+from reconciler.core.turns import Seating, Turn
 from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.model.leasing import Leased, Released
 from reconciler.model.lending import Rules
-from reconciler.model.records import Lease, Leased, Released
+from reconciler.model.records import Instant, Lease
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Lobby
 
 GRACE_SHARE = 0.1
 """How long a model may pause between two requests before another takes its place, as a share of
 what a switch takes."""
+
+ROUSED = "its host rested and is being roused; `reconciler status` shows how far that is"
 
 AGAIN_SECONDS = 30.0
 SHORTEST_LOOK_SECONDS = 1.0
@@ -30,11 +33,12 @@ SWITCH_STEPS = ("stop", "start", "await_healthy")
 
 
 class _Seated(NamedTuple):
-    """What the files say of a host, and what is lent there."""
+    """What the files say of a host, what is lent there, and whether it rests."""
 
     slice: Slice
     rules: Rules
     lent: Mapping[str, Lease]
+    rests: bool
 
     @property
     def to_requests(self) -> frozenset[str]:
@@ -54,24 +58,29 @@ class TurnTaking:
     async def tell(self, slice_: Slice, rules: Rules) -> None:
         """Tell requests what a person took a model for, before a pass brings it in."""
         hints = await self._cache.hints(slice_.host.name)
-        self._told(slice_, lending.standing(slice_, rules, hints, self._clock.instant()))
+        lent = lending.standing(slice_, rules, hints, self._clock.instant())
+        self._told(_Seated(slice_, rules, lent, rests=False))
 
-    def _told(self, slice_: Slice, lent: Mapping[str, Lease]) -> Collection[str]:
+    def _told(self, seated: _Seated) -> Collection[str]:
         """Tell requests what they would wait for in vain, and return for which models."""
-        refused = {**lending.kept_out(slice_, lent), **self._in_vain}
-        self._lobby.expect(lending.taken(lent))
+        refused = {**lending.kept_out(seated.slice, seated.lent), **self._in_vain}
+        self._lobby.expect(lending.taken(seated.lent))
+        self._lobby.rest((seated.slice.active or ()) if seated.rests else ())
         self._lobby.refuse(refused)
         return refused.keys()
 
-    async def taken(self, slice_: Slice, rules: Rules, stuck: str = "") -> None:
-        """Wait until it is another model's turn, and record that.
+    async def taken(
+        self, slice_: Slice, rules: Rules, stuck: str = "", *, sleeps: bool = False
+    ) -> bool:
+        """Wait until it is another model's turn, and record that, or until the host may rest.
 
-        `stuck` is why what the file wants could not be brought about, empty where it was.
+        Whether it may. `stuck` is why what the file wants could not be brought about, empty where
+        it was; a host that `sleeps` is woken by a turn.
         """
         while True:
             self._lobby.report("")
             try:
-                await self._turned(slice_, rules, stuck)
+                return await self._turned(slice_, rules, stuck, sleeps=sleeps)
             except DurabilityError as error:
                 # What serves goes on; another model comes in when that can be recorded again.
                 self._lobby.pause(())
@@ -79,24 +88,43 @@ class TurnTaking:
                 self._lobby.report(trouble)
                 self._say(f"{slice_.host.name}: {trouble}")
                 await self._clock.sleep(AGAIN_SECONDS)
-            else:
-                return
 
-    async def _turned(self, slice_: Slice, rules: Rules, stuck: str) -> None:
+    async def _turned(self, slice_: Slice, rules: Rules, stuck: str, *, sleeps: bool) -> bool:
         while True:
             hints, now = await self._cache.hints(slice_.host.name), self._clock.instant()
             lent = lending.standing(slice_, rules, hints, now)
             self._in_vain = policy.not_lent(slice_, rules, hints, now)
-            refused = self._told(slice_, lent)
-            missing = self._missing(slice_) if stuck else ()
+            seated = _Seated(slice_, rules, lent, rests=sleeps or hints.idled is not None)
+            refused = self._told(seated)
+            missing = self._missing(slice_) if stuck and not seated.rests else ()
             self._lobby.explain(dict.fromkeys(missing, stuck))
-            seated = _Seated(slice_, rules, lent)
             found = self._decided(seated, hints, {*refused, *missing})
             self._lobby.pause(found.pause)
             if await self._recorded(found, seated):
-                return
-            with anyio.move_on_after(min(_seconds(found.look), _return_look(seated))):
+                return False
+            await self._let_go(seated)
+            rest = self._rest_seconds(seated, hints, now)
+            if rest <= 0:
+                # Nothing is under way: what comes now waits until the host is roused again.
+                self._lobby.pause({model.name for model in slice_.models})
+                return True
+            with anyio.move_on_after(min(rest, _seconds(found.look), _return_look(seated))):
                 await self._lobby.changed()
+
+    async def _let_go(self, seated: _Seated) -> None:
+        """End the leases that were there to rouse a host for what the file wants, which serves."""
+        demands, host = self._lobby.demands(), seated.slice.host.name
+        for name in sorted(seated.to_requests.intersection(seated.slice.active or ())):
+            if name in demands and demands[name].since is not None:
+                released = Released(host=host, model=name, because="it serves again")
+                await self._cache.journal.append(released)
+
+    def _rest_seconds(self, seated: _Seated, hints: Hints, now: Instant) -> float:
+        """How long nobody must want any model from now on until the host comes to rest."""
+        stays = policy.holding(hints, now) is not None or lending.taken(seated.lent)
+        if seated.rests or stays or not idleness.may_rest(seated.slice, hints, now):
+            return inf
+        return turns.rest_at(seated.rules, self._lobby.demands()) - now.boot
 
     def _missing(self, slice_: Slice) -> tuple[str, ...]:
         """What the file wants and requests cannot reach: no turn would bring it in."""
@@ -112,19 +140,22 @@ class TurnTaking:
         # What serves by another reason is not theirs to end: a person took it, or it is last good
         # after a failure.
         wanted = {*(slice_.active or ())} | ((open_ | lent) - seated.to_requests)
-        seating = Seating(open_ | lent, wanted, lending.rivals(slice_))
+        seating = Seating(open_ | lent, wanted, lending.rivals(slice_), seated.rests)
         grace = GRACE_SHARE * _switch_seconds(slice_, hints)
-        return turn(seated.rules, seating, demands, grace, self._clock.boot())
+        return turns.turn(seated.rules, seating, demands, grace, self._clock.boot())
 
     async def _recorded(self, found: Turn, seated: _Seated) -> bool:
         """Record a turn; False where nothing changes by it."""
         slice_, ends = seated.slice, _ends(found, seated)
         host, journal = slice_.host.name, self._cache.journal
-        brings_in = found.grant is not None and found.grant not in (slice_.active or ())
+        is_wanted = found.grant in (slice_.active or ())
+        brings_in = found.grant is not None and (seated.rests or not is_wanted)
         # The lease first: of two rivals the newest counts, whatever dies in between.
         if found.grant is not None and brings_in:
             lease = Leased(host=host, model=found.grant, wanted=digest(slice_))
             await journal.append(lease)
+            if seated.rests:
+                self._lobby.explain({found.grant: ROUSED})
         for name, why in ends.items():
             await journal.append(Released(host=host, model=name, because=why))
         return brings_in or bool(ends)

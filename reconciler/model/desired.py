@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
+from reconciler.model.lending import Idle
 from reconciler.model.names import ConfigFile, HostName, ModelName, Value
 from reconciler.model.quantity import Seconds, Version, expected, parse_seconds
 
@@ -61,7 +62,13 @@ class HostWish(Value):
     """What is wanted of one host. A key that is not there is not managed."""
 
     power: Annotated[Power | None, BeforeValidator(_power, json_schema_input_type=Power | bool)] = (
-        Field(default=None, description="on, off or suspend; without the key, power is left alone.")
+        Field(
+            default=None,
+            description=(
+                "on, off, suspend, or auto: woken when a model of the host is asked for, put to"
+                " sleep by `idle`. Without the key, power is left alone."
+            ),
+        )
     )
     active: Annotated[
         tuple[ModelName, ...] | None,
@@ -101,6 +108,10 @@ class HostWish(Value):
         default=240.0,
         description="How long a request waits for its model before it is told why in vain.",
     )
+    idle: Idle | None = Field(
+        default=None,
+        description="When the host comes to rest if no request comes; without the key, never.",
+    )
     enforce: bool = Field(
         default=False,
         strict=True,
@@ -139,6 +150,6 @@ class Desired(ConfigFile, HostWish):
         """What is wanted, by host; the top level speaks of the only host."""
         if self.hosts is not None:
             return self.hosts
-        if only_host is None or {self.power, self.active, self.allow} == {None}:
+        if only_host is None or {self.power, self.active, self.allow, self.idle} == {None}:
             return {}
         return {only_host: self}

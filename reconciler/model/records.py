@@ -10,12 +10,13 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, JsonValue
 
 from reconciler.model.facts import UnitIdentity
+from reconciler.model.leasing import Idled, Leased, Released, Roused, Term
 from reconciler.model.names import Digest, HostName, ModelName, Value
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 
-Mode: TypeAlias = Literal["forward", "rollback", "heal", "release", "lease"]
+Mode: TypeAlias = Literal["forward", "rollback", "heal", "release", "lease", "idle"]
 Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
@@ -170,42 +171,6 @@ class Resume(Value):
     host: HostName
 
 
-class Term(Value):
-    """What a person said who took a model for a while: who it is, why, until when (wall clock)."""
-
-    by: str
-    reason: str = ""
-    until: float
-
-
-class Leased(Value):
-    """A model that is brought in, beside or in place of what the files ask for.
-
-    Requests did that, or a person, whose word is the `term`. `wanted` is the digest of the slice of
-    the files: the lease ends with it.
-    """
-
-    kind: Literal["leased"] = "leased"
-    host: HostName
-    model: ModelName
-    wanted: Digest
-    term: Term | None = None
-
-
-class Released(Value):
-    """The end of a lease.
-
-    With `failed`, the digest of the slice that could not be brought about for it, it is not tried
-    again at once.
-    """
-
-    kind: Literal["released"] = "released"
-    host: HostName
-    model: ModelName
-    because: str
-    failed: Digest | None = None
-
-
 class Asked(Value):
     """A request to the process that acts: look at a host now, and tell how that ended.
 
@@ -334,6 +299,8 @@ class Carried(Value):
     wanted: Slice | None = None
     leases: dict[ModelName, Lease] = {}
     unlendable: dict[ModelName, Quarantine] = {}
+    idled: Idled | None = None
+    restless: Quarantine | None = None
 
 
 Record: TypeAlias = Annotated[
@@ -353,6 +320,8 @@ Record: TypeAlias = Annotated[
     | Resume
     | Leased
     | Released
+    | Idled
+    | Roused
     | Asked
     | Answered
     | Carried,

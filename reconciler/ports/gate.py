@@ -70,6 +70,10 @@ class Lobby(Protocol):
         """Let requests for these models wait and pass, also where the files do not allow it."""
         ...
 
+    def rest(self, model_names: Collection[str]) -> None:
+        """Take which models the files want and only a request brings back."""
+        ...
+
     def explain(self, reasons: Mapping[str, str]) -> None:
         """Take why these models are not there yet, for requests that wait until it is too late."""
         ...

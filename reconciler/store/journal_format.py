@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-VERSION = 5
-READABLE = {2, 3, 4, VERSION}
-"""Rows of formats 2 to 4 are understood as they are; the first append stamps the file with the
+VERSION = 6
+READABLE = {2, 3, 4, 5, VERSION}
+"""Rows of formats 2 to 5 are understood as they are; the first append stamps the file with the
 format of what it writes."""
 
 NOTHING = "0" * 64

@@ -16,8 +16,10 @@ from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.reconcile import reconcile
 from reconciler.loop.survey import HostSurvey, survey
+from reconciler.model.leasing import Leased, Released
+from reconciler.model.lending import NOTHING_LENT
 from reconciler.model.names import Digest
-from reconciler.model.records import Asked, Hold, Leased, Released, Resume, Retry, RollBack
+from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
@@ -151,7 +153,9 @@ def _late(host: str, message: str) -> HostVerdict:
 
 async def _apply(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     # Here no gateway runs: what requests once brought in is over.
-    wanted = app.source.read().model_copy(update={"rules": {}})
+    read = app.source.read()
+    rules = {host: one.without_requests for host, one in read.rules.items()}
+    wanted = read.model_copy(update={"rules": rules})
     plans = await _approved(app, request, wanted, caller)
     # Not before: a rollback or hold that was not approved leaves no trace.
     await note(app, request)
@@ -223,7 +227,8 @@ async def _all_hosts(app: Actor, job: _Job, caller: Caller) -> list[HostVerdict]
 
 def _pass(job: _Job, host: str) -> PassRequest:
     slice_, provenance = job.wanted.slices[host], job.wanted.provenance
-    return job.request.of_host(slice_, provenance, job.approved(host))
+    rules = job.wanted.rules.get(host, NOTHING_LENT)
+    return replace(job.request.of_host(slice_, provenance, job.approved(host)), rules=rules)
 
 
 def _unhealthy(verdict: HostVerdict) -> HostVerdict:

@@ -124,4 +124,4 @@ def _of(one: HostSurvey, subject: str) -> Iterator[Explanation]:
     if model is not None:
         yield of_model(one.slice, model, one.observed, one.hints, one.plan)
     if one.slice.host.name == subject:
-        yield of_host(one.slice, one.observed, one.hints, one.plan)
+        yield of_host(one.slice, one.observed, one.hints, one.plan, sleeps=one.rules.sleeps)

@@ -12,9 +12,9 @@ from reconciler.core.deadlines import said_at
 from reconciler.core.recovery import of_host
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.survey import survey
+from reconciler.model.leasing import Leased, Released, Term
 from reconciler.model.problem import nearest
 from reconciler.model.quantity import parse_seconds
-from reconciler.model.records import Leased, Released, Term
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Proposal

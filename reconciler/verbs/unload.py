@@ -5,8 +5,8 @@ from __future__ import annotations
 from reconciler.core.recovery import of_host
 from reconciler.core.wording import listed
 from reconciler.errors import Misused, Refused
+from reconciler.model.leasing import Released
 from reconciler.model.problem import nearest
-from reconciler.model.records import Released
 from reconciler.model.target import Wanted
 from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply

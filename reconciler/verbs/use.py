@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.loop.survey import survey
-from reconciler.model.records import Released
+from reconciler.model.leasing import Released
 from reconciler.model.target import Provenance
 from reconciler.ports import Proposal
 from reconciler.render.documents import HostEnd, VerdictDocument

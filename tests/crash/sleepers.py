@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from reconciler.core.canonical import digest
+from reconciler.core.recovery import of_host
 from reconciler.model.gpu import GIB
+from reconciler.model.leasing import Idled, Leased
+from reconciler.model.lending import Idle, Rest, Rules
+from tests.crash.lenders import leaves_the_wish_alone, lends_b
 from tests.crash.stage import PREPARE, Stage, serving_a
-from tests.crash.story import TEA, remembers, story, wants
+from tests.crash.story import TEA, remembers, serves, story, wants
+from tests.sample_worlds import HOST
 
 SOON = 1.0
 """Seconds of a boot: each call of a wait for it is a place to die at."""
@@ -85,4 +90,73 @@ def is_asleep(stage: Stage) -> None:
 def suspend_that_its_meter_cannot_see() -> Stage:
     stage = wants(serving_a(), "a", power="suspend")
     stage.world.sees_sleep = False
+    return stage
+
+
+def resting(then: Rest, *, sleeps: bool = True) -> Stage:
+    """Return a stage where no request came for so long that the host comes to rest."""
+    stage = serving_a()
+    idle = Idle(after=60.0, then=then)
+    stage.rules = Rules(allow=("b",), idle=idle, sleeps=sleeps)
+    wanted, boot_id = digest(stage.wanted), stage.world.boot_id
+    stage.kept().append(Idled(host=HOST, then=then, wanted=wanted, boot_id=boot_id))
+    return stage
+
+
+def asked(stage: Stage, model: str) -> Stage:
+    """Let the host rest, and then a request for a model rouse it."""
+    stage.ends("applied")
+    stage.world.boots_in = SOON
+    stage.kept().append(Leased(host=HOST, model=model, wanted=digest(stage.wanted)))
+    return stage
+
+
+def rests_off(stage: Stage) -> None:
+    is_off(stage)
+    leaves_the_wish_alone(stage)
+
+
+def rests_unloaded(stage: Stage) -> None:
+    serves()(stage)
+    assert stage.world.power == "on"
+    assert [file.holds for file in stage.world.files if file.sidecar] == [TEA]
+    leaves_the_wish_alone(stage)
+
+
+def is_roused(stage: Stage) -> None:
+    remembers(TEA)(stage)
+    leaves_the_wish_alone(stage)
+    assert of_host(stage.kept().rows(), HOST).idled is None
+
+
+@story(rests_off)
+def idle_goes_off() -> Stage:
+    return resting("off")
+
+
+@story(rests_unloaded)
+def idle_is_unloaded() -> Stage:
+    return resting("unload", sleeps=False)
+
+
+@story(is_roused)
+def idle_is_roused() -> Stage:
+    return asked(resting("unload", sleeps=False), "a")
+
+
+@story(is_roused)
+def idle_is_woken() -> Stage:
+    return asked(resting("off"), "a")
+
+
+@story(lends_b)
+def idle_is_woken_for_another() -> Stage:
+    return asked(resting("off"), "b")
+
+
+@story(is_roused)
+def idle_is_switched_on_by_hand() -> Stage:
+    stage = resting("off")
+    stage.ends("applied")
+    stage.world.reboot()
     return stage

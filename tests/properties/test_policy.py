@@ -15,6 +15,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.expiry import TOLERATED_JUMP_SECONDS
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints, attempt_key
+from reconciler.core.retries import RETRY
 from reconciler.model.facts import Health, Known, Phase
 from reconciler.model.observed import WEIGHTS
 from reconciler.model.records import Held, Hold, Instant, Quarantine
@@ -79,8 +80,8 @@ def test_failures_are_counted_across_restarts_and_grow_the_wait(failures: int) -
     assert quarantine.attempts == failures
     wait = policy.next_look(retold(case), now=quarantine.since)
     assert wait is not None
-    least = next_delay(policy.RETRY, failures, 0.0)
-    assert least <= wait <= least * (1 + policy.RETRY.jitter)
+    least = next_delay(RETRY, failures, 0.0)
+    assert least <= wait <= least * (1 + RETRY.jitter)
     assert policy.next_look(retold(case), now=later(quarantine.since, 5.0)) == pytest.approx(
         wait - 5.0
     )
@@ -128,7 +129,7 @@ def test_a_clock_that_was_put_forward_ends_nothing_before_its_time(
     ended = policy.holding(known, now) is None
     assert not ended or (passed >= 2 * HOUR - early and now.at >= UNTIL)
     assert ended or passed < 2 * HOUR or now.at < UNTIL
-    assert not policy.retry_is_due(known, now) or passed >= policy.RETRY.longest - early
+    assert not policy.retry_is_due(known, now) or passed >= RETRY.longest - early
     wait = policy.next_look(known, now)
     then = later(now, (wait or 0.0) + 0.001)
     assert wait is None or policy.holding(known, then) is None or policy.retry_is_due(known, then)

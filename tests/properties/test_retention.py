@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.retention import Outline, Retention, carried, first_kept
+from reconciler.model.leasing import Idled, Leased, Released, Roused, Term
 from reconciler.model.records import (
     Adopted,
     Hold,
@@ -52,6 +53,7 @@ STEPS = st.sampled_from(
     ["start", "stop", "await_healthy", "shutdown", "suspend", "await_down", "wake"]
 )
 SECONDS = st.floats(0, 60)
+TERMS = st.builds(Term, by=st.just("ann"), until=st.floats(0, 9e3))
 
 
 def run_opened(host: str, wish: dict[str, Any], mode: Any, key: str, generation: int) -> RunOpened:
@@ -71,7 +73,7 @@ OPENED = st.builds(
     run_opened,
     HOSTS,
     WISHES,
-    st.sampled_from(["forward", "rollback", "heal", "release"]),
+    st.sampled_from(["forward", "rollback", "heal", "release", "lease", "idle"]),
     KEYS,
     st.integers(1, 5),
 )
@@ -106,6 +108,12 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         release=st.booleans(),
     ),
     st.builds(Resume, host=HOSTS),
+    st.builds(Leased, host=HOSTS, model=MODELS, wanted=KEYS, term=st.none() | TERMS),
+    st.builds(
+        Released, host=HOSTS, model=MODELS, because=st.just("unused"), failed=st.none() | KEYS
+    ),
+    st.builds(Idled, host=HOSTS, then=st.just("off"), wanted=KEYS, boot_id=st.just("boot")),
+    st.builds(Roused, host=HOSTS, because=st.just("asked"), failed=st.none() | KEYS),
     st.builds(lambda host, wish, key: RollBack(host=host, leaves=key, **wish), HOSTS, WISHES, KEYS),
 )  # fmt: skip
 PASSING = st.floats(-50, 150)

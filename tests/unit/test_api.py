@@ -23,7 +23,8 @@ from reconciler.core import canonical
 from reconciler.edge import control_socket
 from reconciler.errors import WriteFailed
 from reconciler.gateway.routes import TABLE
-from reconciler.model.records import Answered, Asked, Leased, Row
+from reconciler.model.leasing import Leased
+from reconciler.model.records import Answered, Asked, Row
 from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings
 from reconciler.verbs import history, status

@@ -19,21 +19,19 @@ from reconciler.core.report.conditions import host_conditions
 from reconciler.core.report.explain import of_host, of_model
 from reconciler.loop.survey import planned
 from reconciler.model.explanation import Explanation
+from reconciler.model.leasing import Leased, Released, Term
 from reconciler.model.lending import Rules
 from reconciler.model.observed import Observed
 from reconciler.model.records import (
     Held,
     Hold,
     Lease,
-    Leased,
     Quarantine,
     Record,
-    Released,
     Retry,
     Row,
     RunClosed,
     RunOpened,
-    Term,
     Verdict,
 )
 from reconciler.model.spec import Slice

@@ -218,8 +218,40 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             "version: 1\npower: auto",
             None,
             (
-                "desired.yaml:2:8: power: found auto, which needs the gateway and is not in this"
-                " version; expected on, off or suspend"
+                "desired.yaml:2:8: power: found auto, but nothing would put the host to sleep;"
+                " expected idle beside it, such as {after: 30m, then: suspend}"
+            ),
+        ),
+        (
+            "version: 1\npower: auto\nactive: small\nidle: {after: 30m, then: off}",
+            None,
+            (
+                "desired.yaml:2:8: power: found auto, but nothing in `power:` of local can shut it"
+                " down; set power: for it in the inventory, or leave the key out"
+            ),
+        ),
+        (
+            "version: 1\nactive: small\nidle: {after: 30m, then: suspend}",
+            None,
+            (
+                "desired.yaml:3:26: idle.then: found suspend, expected `power: auto` beside"
+                " idle, or unload"
+            ),
+        ),
+        (
+            "version: 1\npower: on\nidle: {after: 30m, then: unload}",
+            None,
+            (
+                "desired.yaml:3:1: idle: found idle without active, so nothing would come back;"
+                " expected active beside it"
+            ),
+        ),
+        (
+            "version: 1\npower: auto\nactive: small\nidle: {after: 30, then: off}",
+            ("{version: 1, hosts: {a: {power: fake}}, models: {small: {host: a, engine: fake}}}"),
+            (
+                "desired.yaml:4:15: idle.after: found 30 s, expected 1m or longer before a host"
+                " goes to sleep; a number without a unit means seconds"
             ),
         ),
         (

@@ -15,8 +15,9 @@ from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.turn_taking import TurnTaking
-from reconciler.model.lending import Demand, Rules
-from reconciler.model.records import Hold, Leased, Record, Released, Row, Term
+from reconciler.model.leasing import Idled, Leased, Released, Roused, Term
+from reconciler.model.lending import Demand, Idle, Rules
+from reconciler.model.records import Hold, Record, Row
 from reconciler.model.spec import Slice
 from tests.sample_worlds import HOST, model, slice_of
 
@@ -32,6 +33,7 @@ class HandLobby:
     wanted: dict[str, Demand] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     expected: frozenset[str] = frozenset()
+    resting: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
     trouble: str | None = None
@@ -48,6 +50,9 @@ class HandLobby:
 
     def expect(self, model_names: Collection[str]) -> None:
         self.expected = frozenset(model_names)
+
+    def rest(self, model_names: Collection[str]) -> None:
+        self.resting = frozenset(model_names)
 
     def explain(self, reasons: Mapping[str, str]) -> None:
         self.explained = reasons
@@ -84,15 +89,18 @@ class Turns:
         self.lobby = HandLobby()
         self.wanted, self.rules = wanted, rules
         self.said: list[str] = []
+        self.idles = False
         self.journal = FullAtTimes(self.rows, Life())
         self.cache = HintsCache(self.journal)
         self.taking = TurnTaking(self.lobby, self.cache, self.clock, self.said.append)
 
-    async def taken(self, within: float = 1e6, stuck: str = "") -> float | None:
+    async def taken(
+        self, within: float = 1e6, stuck: str = "", *, sleeps: bool = False
+    ) -> float | None:
         """Wait for a turn; the seconds that took, None where none came in time."""
         began = self.clock.now
         with anyio.move_on_after(within):
-            await self.taking.taken(self.wanted, self.rules, stuck)
+            self.idles = await self.taking.taken(self.wanted, self.rules, stuck, sleeps=sleeps)
             return self.clock.now - began
         return None
 
@@ -261,3 +269,77 @@ def test_what_a_person_took_stays_and_who_wants_its_place_is_told() -> None:
     turns.rows.append(Leased(host=HOST, model="b", wanted=digest(ONE), term=term))
     turns.clock.run(day, turns)
     assert turns.told() == [("leased", "b")]
+
+
+RESTS = Rules(allow=("b",), idle=Idle(after=600.0, then="suspend"), sleeps=True)
+
+
+def test_a_host_may_rest_once_no_request_came_for_long_and_who_comes_then_waits() -> None:
+    async def day(turns: Turns) -> None:
+        began = turns.clock.now
+        turns.lobby.set(a=serving(began, in_flight=1), b=Demand())
+        async with anyio.create_task_group() as group:
+            group.start_soon(ends, turns)
+            assert await turns.taken() == pytest.approx(650.0)
+        assert turns.idles
+        assert turns.lobby.paused == {"a", "b", "c"}
+
+    async def ends(turns: Turns) -> None:
+        began = turns.clock.now
+        await anyio.sleep(50.0)
+        turns.lobby.set(a=serving(began, used=turns.clock.now))
+
+    turns = Turns(rules=RESTS)
+    turns.clock.run(day, turns)
+    assert turns.told() == []
+
+
+@pytest.mark.parametrize("kept", ["held", "taken", "asleep", "could not", "rests"])
+def test_what_keeps_a_host_from_coming_to_rest(kept: str) -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=serving(turns.clock.now))
+        assert await turns.taken(within=605.0, sleeps=kept == "asleep") is None
+
+    turns = Turns(rules=RESTS)
+    wanted, until = digest(ONE), turns.clock.wall() + 7200.0
+    refused = Roused(host=HOST, because="ann is logged in", failed=wanted)
+    records: dict[str, tuple[Record, ...]] = {
+        "held": (Hold(host=HOST, reason="a game"),),
+        "taken": (Leased(host=HOST, model="a", wanted=wanted, term=Term(by="ann", until=until)),),
+        "could not": (refused,) * 7,
+        "rests": (Idled(host=HOST, then="suspend", wanted=wanted, boot_id="boot"),),
+    }
+    for record in records.get(kept, ()):
+        turns.rows.append(record)
+    turns.clock.run(day, turns)
+
+
+@pytest.mark.parametrize("model", ["a", "b"])
+def test_a_host_that_sleeps_is_woken_for_the_model_that_is_asked_for(model: str) -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(**{name: Demand() for name in "ab"})
+        async with anyio.create_task_group() as group:
+            group.start_soon(asks, turns)
+            assert await turns.taken(stuck="it does not answer", sleeps=True) == 50.0
+        assert not turns.idles
+        assert model in turns.lobby.explained
+
+    async def asks(turns: Turns) -> None:
+        await anyio.sleep(50.0)
+        assert turns.lobby.resting == {"a"}
+        turns.lobby.set(**{model: waiting(turns.clock.now)})
+
+    turns = Turns(rules=RESTS)
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", model)]
+
+
+def test_the_lease_that_woke_a_host_for_the_files_model_is_over_when_that_serves() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=serving(turns.clock.now, in_flight=1))
+        assert await turns.taken(within=10.0) is None
+
+    turns = Turns(rules=RESTS)
+    turns.rows.append(Leased(host=HOST, model="a", wanted=digest(ONE)))
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", "a"), ("released", "a")]

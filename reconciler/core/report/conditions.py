@@ -115,7 +115,8 @@ def _outstanding(hints: Hints, plan: HostPlan) -> Condition:
         return _readiness("False", reason="ChangesPending", message=message)
     if _drifted(hints, plan):
         return _readiness("False", reason="SwitchedOn", message=plan.headline)
-    message = "; ".join((plan.headline, *starmap(phrases.lent, plan.lent.items())))
+    rests = (phrases.RESTS,) if plan.mode == "idle" else ()
+    message = "; ".join((plan.headline, *rests, *starmap(phrases.lent, plan.lent.items())))
     return _readiness("True", reason="InSync", message=message)
 
 

@@ -8,9 +8,11 @@ from itertools import starmap
 from typing import Any, TypeAlias
 
 from reconciler.core import conversations, lending, phrases
+from reconciler.core.deadlines import said_time
 from reconciler.core.phrases import said
 from reconciler.core.recovery import Hints
 from reconciler.core.report.conditions import host_conditions, model_conditions
+from reconciler.core.retries import retry_at
 from reconciler.core.wording import listed, preceded
 from reconciler.model.explanation import Explanation, Statement, SubjectKind
 from reconciler.model.facts import Fingerprint, Saved, Unit, Weights
@@ -74,7 +76,7 @@ def of_model(
     host, name = slice_.host.name, model.name
     told = (
         *_definition(slice_, model, observed),
-        *_conditions(model_conditions(lending.lend(slice_, plan.lent), model, observed)),
+        *_conditions(model_conditions(lending.in_effect(slice_, plan), model, observed)),
         *_lent(slice_, name, plan.lent),
         ("memory", _memory(model, observed.value(WEIGHTS(host, name)))),
         ("conversations", _conversations(model, observed, host)),
@@ -206,14 +208,17 @@ def _duration(hints: Hints, name: str) -> Told:
         yield "to start", f"usually about {sum(known):.1f} s"
 
 
-def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:
+def of_host(
+    slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan, *, sleeps: bool = False
+) -> Explanation:
     """Explain a host: what is wanted and seen of it, what failed, and what happens next."""
     failure = hints.quarantine
     told = (
-        *_surroundings(slice_, observed),
+        *_surroundings(slice_, observed, sleeps=sleeps),
         *_conditions(host_conditions(hints, plan)),
         *(("lent", phrases.lent(*one)) for one in plan.lent.items()),
         ("last good", _last_good(hints)),
+        *_restless(hints),
         *(_quarantined(failure) if failure else ()),
         *(_unfinished(hints.open_run) if hints.open_run else ()),
         ("next", _next(plan)),
@@ -221,10 +226,11 @@ def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> 
     return _explanation("host", slice_.host.name, told, failure.log if failure else ())
 
 
-def _surroundings(slice_: Slice, observed: Observed) -> Told:
+def _surroundings(slice_: Slice, observed: Observed, *, sleeps: bool) -> Told:
     host = slice_.host.name
     yield "reached", _kind(slice_.host.access)
-    yield "wanted", f"power {slice_.power or 'is not managed'}, {_active(slice_)}"
+    power = slice_.power or ("auto" if sleeps else "is not managed")
+    yield "wanted", f"power {power}, {_active(slice_)}"
     yield "power", _power(observed, host)
     gpu = observed.value(GPU(host))
     if gpu and gpu.message:
@@ -247,6 +253,12 @@ def _quarantined(failure: Quarantine) -> Told:
     why = f"{failure.reason}: {failure.message}"
     until = "it is left alone until it changes, or `reconciler retry`"
     yield "quarantined", f"since run {failure.run}{tried}: {why}; {until}"
+
+
+def _restless(hints: Hints) -> Told:
+    if hints.restless is not None:
+        again = said_time(retry_at(hints.restless))
+        yield "could not rest", f"{hints.restless.message}; it is tried again {again}"
 
 
 def _unfinished(run: OpenRun) -> Told:
