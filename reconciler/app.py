@@ -21,6 +21,7 @@ from reconciler.edge import trace
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.controller import Controller
+from reconciler.ports import HostReaders
 from reconciler.store import planfile
 from reconciler.store.controller_id import ControllerId
 from reconciler.store.journal import SqliteJournal
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
         Edits,
         Front,
         HostPorts,
-        HostReaders,
         Journal,
         Keep,
         Lock,
@@ -94,8 +94,14 @@ class App:
             return await work(*given)
 
     def readers(self, slice_: Slice) -> HostReaders:
-        """The ports of a host for a verb that only looks: its type allows no more."""
-        return self.ports(slice_)
+        """What can be asked of a host, also of the gateway that another process has for it."""
+        from reconciler.edge.gatefile import gate_of  # noqa: PLC0415 - only who looks pays for it
+
+        looks = self.ports(slice_)
+        gate = gate_of(self.data_directory, slice_.host.name)
+        return HostReaders(
+            looks.access, looks.power, looks.gpu, looks.launchers, looks.models, gate
+        )
 
     def ports(self, slice_: Slice) -> HostPorts:
         """The ports of a host, to ask it and to act on it."""

@@ -93,7 +93,9 @@ TABLE: tuple[Entrance, ...] = (
     Entrance("POST", "/unload", "operate", "control"),
     Entrance("GET", "/openapi.json", "read", "control"),
     *_control("GET", "read", "status", "plan", "history", "history/{run}", "explain/{subject...}"),
-    *_control("GET", "read", "doctor", "validate", "version", "logs/{model}", "events"),
+    *_control(
+        "GET", "read", "doctor", "validate", "version", "logs/{model}", "events", "gate/{host}"
+    ),
     *_control("POST", "operate", "apply", "hold", "resume", "retry", "use"),
     *_control("POST", "admin", "rollback", "keys"),
     *_control("GET", "admin", "keys"),

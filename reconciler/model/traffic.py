@@ -23,6 +23,13 @@ class Traffic(Value):
     used: float | None = None
 
 
+class GateDocument(Value):
+    """What a gateway does for one host, by model."""
+
+    admitting: dict[ModelName, Admitting] = {}
+    traffic: dict[ModelName, Traffic] = {}
+
+
 class Route(Value):
     """A model that requests may name.
 

@@ -10,8 +10,10 @@ from reconciler.api.reply import looked, told
 from reconciler.api.served import Served
 from reconciler.errors import Misused
 from reconciler.gateway.control import ControlReply, ControlRequest
+from reconciler.model.facts import Known
 from reconciler.model.findings import Findings
 from reconciler.model.status import Status
+from reconciler.model.traffic import GateDocument
 from reconciler.render.documents import (
     ExplainDocument,
     HistoryDocument,
@@ -53,6 +55,18 @@ async def _validate(served: Served, _: ControlRequest) -> ControlReply:
     return looked(await validate.run(served.source))
 
 
+async def _gate(served: Served, asked: ControlRequest) -> ControlReply:
+    host = asked.named["host"]
+    names, gate = served.doors.lobby(host).demands(), served.doors.gate(host)
+    admitting = {name: await gate.admitting(name) for name in names}
+    traffic = {name: await gate.traffic(name) for name in names}
+    document = GateDocument(
+        admitting={name: one.value for name, one in admitting.items() if isinstance(one, Known)},
+        traffic={name: one.value for name, one in traffic.items() if isinstance(one, Known)},
+    )
+    return told(200, document.model_dump(mode="json"))
+
+
 async def _version(_: Served, __: ControlRequest) -> ControlReply:
     return told(200, {"version": __version__})
 
@@ -91,6 +105,13 @@ CALLS = (
         query={"host": "One host only."},
     ),
     ApiCall("GET", "/api/v1/validate", "Whether both files can be used.", _validate, ValidDocument),
+    ApiCall(
+        "GET",
+        "/api/v1/gate/{host}",
+        "Which unit of each model requests reach, and how many are under way.",
+        _gate,
+        GateDocument,
+    ),
     ApiCall("GET", "/api/v1/version", "The version of this program.", _version),
     ApiCall(
         "GET",
