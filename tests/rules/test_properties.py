@@ -1,4 +1,4 @@
-"""Every test that docs/properties.md names is there, and every promise of README.md has one."""
+"""Every test that a page of promises names is there, and every promise of README.md has one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 
 from tests.rules.tree import ROOT, for_each
 
+PAGES = ("properties.md", "security.md")
+TESTS = re.compile(r"tests/[\w/]+\.py(?:::\w+)?")
 NAMED = sorted(
-    set(
-        re.findall(
-            r"tests/[\w/]+\.py(?:::\w+)?",
-            (ROOT / "docs" / "properties.md").read_text(encoding="utf-8"),
-        )
-    )
+    {
+        name
+        for page in PAGES
+        for name in TESTS.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    }
 )
-
 
 PROMISED = re.findall(
     r"^- \*\*([^*]+?)\.?\*\*", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
@@ -26,6 +26,13 @@ def test_every_promise_of_the_readme_is_in_the_table() -> None:
     shown = {row.split(" | ")[0].removeprefix("| ") for row in page.splitlines()}
     assert PROMISED
     assert [promise for promise in PROMISED if promise.partition(",")[0] not in shown] == []
+
+
+def test_every_promise_about_safety_has_a_number_and_a_test() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| .+ \| .+ \| (tests/\S+::\w+) \|$", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == [*range(1, len(rows) + 1)]
+    assert len(rows) == len(re.findall(r"^\| \d+ \|", page, re.MULTILINE))
 
 
 @for_each(NAMED)
