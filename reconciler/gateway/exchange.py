@@ -10,6 +10,7 @@ from reconciler.gateway.allowance import Allotment
 from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.routing import routing
+from reconciler.gateway.seat import unseen
 from reconciler.gateway.seats import CROWDED, ENDING
 from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field
     from reconciler.gateway.pool import Pool
-    from reconciler.gateway.seat import Seat
-    from reconciler.gateway.seats import Seats
+    from reconciler.gateway.seat import Seat, unseen
+from reconciler.gateway.seats import Seats
 
 NOT_THE_CLIENTS = HOP_BY_HOP | {b"server"}
 EVENTS = b"text/event-stream"
@@ -52,7 +53,7 @@ class Exchange:
         self._pool: Pool | None = None
         self._engine: EngineConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._name = ""
+        self._name, self._only_looks = "", False
         self._is_sent = self._has_head = self._is_stream = False
         self._status = 0
         self._complaint: bytearray | None = None
@@ -63,7 +64,7 @@ class Exchange:
         if isinstance(found, Refusal):
             self._fail(found)
             return
-        self._name = found.model
+        self._name, self._only_looks = found.model, found.only_looks
         if found.stream:
             self._signs.begin()
         self._enter(self._seats.sought(self._name))
@@ -80,7 +81,10 @@ class Exchange:
         seat = self._seat
         if seat is None:
             return
-        pool = seat.pool if seat.is_open else None
+        if self._only_looks and seat.identity is None:
+            self._fail(seat.refusal() or unseen(seat.route.model))
+            return
+        pool = seat.pool if seat.is_open or self._only_looks else None
         refusal = self._allotment.take(waits=pool is None)
         if refusal is not None:
             self._fail(refusal)
@@ -93,7 +97,7 @@ class Exchange:
                 self._hold = HeldRequest(self)
             self._hold.begin(seat)
             return
-        seat.begin()
+        seat.begin(is_use=not self._only_looks)
         self._is_sent, self._pool = True, pool
         engine = pool.take()
         if engine is not None:
@@ -256,7 +260,7 @@ class Exchange:
         self._allotment.end()
         if self._is_sent and self._seat is not None:
             self._is_sent = False
-            self._seat.end()
+            self._seat.end(is_use=not self._only_looks)
 
     def _release(self) -> None:
         if self._hold is not None:

@@ -73,6 +73,8 @@ class SocketFront:
 
     def _exchange(self, client: Answering, admitted: AdmittedRequest, body: bytes) -> Underway:
         match admitted.entered.entrance.answer:
+            case "props" if admitted.request.asked("model"):
+                return Exchange(client, admitted, body, self.doors)
             case "engine":
                 return Exchange(client, admitted, body, self.doors)
             case "control":

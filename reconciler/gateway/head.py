@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from secrets import token_hex
 from typing import NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 Field: TypeAlias = tuple[bytes, bytes]
 
@@ -84,6 +84,11 @@ class Request(NamedTuple):
     fields: tuple[Field, ...]
     length: int | None
     expects: bool
+
+    def asked(self, name: str) -> str:
+        """What the query says by a name, "" where it does not."""
+        query = self.target.partition(b"?")[2].decode("latin-1")
+        return next((value for key, value in parse_qsl(query) if key == name), "")
 
 
 class Refusal(NamedTuple):

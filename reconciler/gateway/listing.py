@@ -16,6 +16,16 @@ from reconciler.gateway.head import Refusal, Request
 OWNER = "reconciler"
 ANTHROPIC = b"anthropic-version"
 
+LONGEST_OUTPUT = 10_000
+"""Bytes of a command's output that Codex shows a model."""
+
+INSTRUCTIONS = """You are a coding agent in a terminal, working in the user's folder.
+Read the files that matter before you change anything, and keep changes small and in the style
+around them. Use the shell tool to look, to edit and to run tests; show no code that you could
+write into a file. Do what was asked, check that it works, and then say in a few sentences what you
+did and what is left. Ask only when you cannot go on without an answer."""
+"""Codex wants instructions with each model, and takes these in place of its own."""
+
 Residency: TypeAlias = Literal["loaded", "loading", "unloaded"]
 
 
@@ -40,9 +50,20 @@ def listing(
         return Refusal(404, f'no model is called "{name}"; expected one of: {names}')
     is_anthropic = any(field.lower() == ANTHROPIC for field, _ in request.fields)
     told = [(_anthropic if is_anthropic else _openai)(model, since) for model in chosen]
+    if name is None and request.asked("client_version"):
+        return json.dumps({"models": [_codex(*one) for one in enumerate(chosen)]}).encode()
     if name is not None:
         return json.dumps(told[0]).encode()
     return json.dumps(_page(told) if is_anthropic else {"object": "list", "data": told}).encode()
+
+
+def props(*, brings_in: bool) -> bytes:
+    """What llama.cpp's router says of itself, and its clients look for (b11549)."""
+    settings = {"params": {}, "n_ctx": 0}
+    told = {"role": "router", "models_autoload": brings_in, "model_alias": OWNER}
+    return json.dumps(
+        {**told, "model_path": "none", "default_generation_settings": settings}
+    ).encode()
 
 
 STATES: Mapping[Residency, str] = {"loaded": "ready", "loading": "starting"}
@@ -68,6 +89,28 @@ def _anthropic(model: ListedModel, since: float) -> Mapping[str, object]:
     created = datetime.fromtimestamp(int(since), UTC).isoformat().replace("+00:00", "Z")
     named = {"id": model.name, "display_name": model.name, "created_at": created}
     return {"type": "model", **named}
+
+
+def _codex(place: int, model: ListedModel) -> Mapping[str, object]:
+    """The form that Codex reads; without any of these fields it reads nothing (0.171)."""
+    return {
+        "slug": model.name,
+        "display_name": model.name,
+        "description": model.reason or None,
+        "priority": place,
+        "visibility": "list",
+        "supported_in_api": True,
+        "base_instructions": INSTRUCTIONS,
+        "shell_type": "shell_command",
+        "supported_reasoning_levels": [],
+        "supports_reasoning_summaries": False,
+        "support_verbosity": False,
+        "supports_parallel_tool_calls": False,
+        "truncation_policy": {"mode": "bytes", "limit": LONGEST_OUTPUT},
+        "experimental_supported_tools": [],
+        "input_modalities": ["text"],
+        **dict.fromkeys(("upgrade", "default_verbosity", "apply_patch_tool_type")),
+    }
 
 
 def _page(told: Sequence[Mapping[str, object]]) -> Mapping[str, object]:

@@ -15,10 +15,14 @@ DEEPEST = "the body is nested too deeply"
 
 
 class Routing(NamedTuple):
-    """What a body says of its way: a model's name ("" for none), and whether to stream."""
+    """What a request says of its way: a model's name ("" for none), and whether to stream.
+
+    What only looks brings no model in, and is no use of one.
+    """
 
     model: str
     stream: bool
+    only_looks: bool = False
 
 
 class _Sniffed(msgspec.Struct):

@@ -22,10 +22,11 @@ Body: TypeAlias = Literal["json", "form", "any"]
 files, or anything."""
 
 Answer: TypeAlias = Literal[
-    "engine", "models", "running", "load", "alive", "ready", "preflight", "control"
+    "engine", "props", "models", "running", "load", "alive", "ready", "preflight", "control"
 ]
-"""What answers: a model's engine, what is known of models, what brings one in, whether all is well,
-what pages may, or what keeps the hosts."""
+"""What answers: a model's engine, the same or what is said of all where none is named, what is
+known of models, what brings one in, whether all is well, what pages may, or what keeps the hosts.
+"""
 
 PLACE = re.compile(r"\\\{(\w+)((?:\\\.){3})?\\\}")
 """{word} or {word...}, as it reads in an escaped shape."""
@@ -81,6 +82,8 @@ TABLE: tuple[Entrance, ...] = (
     *_engine("llamacpp", "/completion", "/infill", "/rerank", "/reranking"),
     *_engine("llamacpp", "/embedding", "/embeddings"),
     *_engine("llamacpp", "/tokenize", "/detokenize", "/apply-template"),
+    Entrance("GET", "/props", "infer", "props", "llamacpp"),
+    Entrance("GET", "/slots", "infer", "engine", "llamacpp"),
     Entrance("GET", "/v1/models", "list", "models"),
     Entrance("GET", "/models", "list", "models"),
     Entrance("GET", "/v1/models/{model...}", "list", "models"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.gateway.head import Refusal, Request
+from reconciler.gateway.head import BODILESS, Refusal, Request
 from reconciler.gateway.multipart import form_model
 from reconciler.gateway.naming import Routing, sniffed
 from reconciler.gateway.routes import Entered
@@ -12,6 +12,8 @@ ENCODED = Refusal(415, "found a Content-Encoding, expected JSON as it is: it nam
 
 def routing(request: Request, entered: Entered, body: bytes) -> Routing | Refusal:
     """Read them where the way in has them."""
+    if request.method in BODILESS:
+        return Routing(request.asked("model"), stream=False, only_looks=True)
     if entered.entrance.body == "form":
         found = form_model(_value(request, b"content-type"), body)
         return found if isinstance(found, Refusal) else Routing(found, stream=False)

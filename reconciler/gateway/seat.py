@@ -182,19 +182,25 @@ class Seat:
         if self.pool is not None:
             self.pool.close()
 
-    def begin(self) -> None:
-        """Count a request that goes to the engine."""
+    def begin(self, *, is_use: bool = True) -> None:
+        """Count a request that goes to the engine; one that only looks is no use of the model."""
         self.in_flight += 1
-        self._used = self._clock()
+        self._used = self._clock() if is_use else self._used
 
-    def end(self) -> None:
+    def end(self, *, is_use: bool = True) -> None:
         """Count it off again."""
         self.in_flight -= 1
-        self._used = self._clock()
+        self._used = self._clock() if is_use else self._used
         self._call_next()
         # Only where a turn may wait for it: this is the path of every request.
         if self.in_flight == 0 and self._bell.is_awaited:
             self._bell.ring()
+
+
+def unseen(model_name: str) -> Refusal:
+    """Why nobody can look at what a model's engine says."""
+    said = f"{model_name} does not serve now, and a request that only looks brings no model in"
+    return Refusal(503, said)
 
 
 def pinned(model_name: str) -> Refusal:

@@ -144,6 +144,11 @@ class Seats:
         """The gate of one host."""
         return SeatsGate(self, host)
 
+    @property
+    def brings_in(self) -> bool:
+        """Whether requests may bring in any model."""
+        return any(seat.route.lent for seat in self._seats.values())
+
     def listed(self) -> tuple[ListedModel, ...]:
         """Every model that may be named, by name."""
         return tuple(self._seats[name].listed for name in sorted(self._seats))

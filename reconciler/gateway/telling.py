@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.gateway.beckoning import Beckoning
 from reconciler.gateway.head import Refusal
-from reconciler.gateway.listing import listing, running
+from reconciler.gateway.listing import listing, props, running
 from reconciler.gateway.routes import Answer
 from reconciler.gateway.routing import routing
 
@@ -54,6 +54,9 @@ class Telling:
         name = self._entered.named.get("model")
         return listing(self._request, name, self._listed(), self._seats.began)
 
+    def _props(self) -> bytes:
+        return props(brings_in=self._seats.brings_in)
+
     def _running(self) -> bytes:
         return running(self._listed())
 
@@ -88,6 +91,7 @@ class Telling:
 
 TOLD: Mapping[Answer, Callable[[Telling], bytes | Refusal]] = {
     "models": Telling._models,  # noqa: SLF001 - this is its own table
+    "props": Telling._props,  # noqa: SLF001
     "running": Telling._running,  # noqa: SLF001
     "load": Telling._load,  # noqa: SLF001
     "alive": Telling._alive,  # noqa: SLF001

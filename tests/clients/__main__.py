@@ -98,12 +98,18 @@ model = "tiny-c"
 name = "here"
 base_url = "{there.gateway}/v1"
 wire_api = "responses"
+auth = {{ command = "{folder}/token" }}
 """
+    # Only a provider that asks for a token is asked for its models.
+    (folder / "token").write_text("#!/bin/sh\necho none\n")
+    (folder / "token").chmod(0o700)
     (folder / "config.toml").write_text(settings)
     words = [str(program), "exec", "--json", "--skip-git-repo-check", "-s", "read-only", ASKED]
     told = said(words, folder, CODEX_HOME=str(folder))
     events = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     assert events[-1]["type"] == "turn.completed", told
+    listed = json.loads((folder / "models_cache.json").read_text())["models"]
+    assert "tiny-c" in [one["slug"] for one in listed]
     return "answered"
 
 

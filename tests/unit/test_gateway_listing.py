@@ -15,6 +15,15 @@ LENT = Routes(
 )
 
 
+CODEX = {
+    "slug", "display_name", "description", "priority", "visibility", "supported_in_api",
+    "base_instructions", "shell_type", "supported_reasoning_levels", "supports_reasoning_summaries",
+    "support_verbosity", "supports_parallel_tool_calls", "truncation_policy",
+    "experimental_supported_tools", "input_modalities", "upgrade", "default_verbosity",
+    "apply_patch_tool_type",
+}  # fmt: skip
+
+
 async def told(stand: Stand, path: str = "/v1/models", **fields: str) -> Any:
     answer = await stand.client.get(path, headers=fields)
     assert answer.status_code == HTTPStatus.OK
@@ -75,6 +84,9 @@ async def test_every_form_that_clients_read_is_complete() -> None:
             "first_id": "a",
             "last_id": "b",
         }
+        codex = await told(stand, "/v1/models?client_version=0.171.0")
+        assert [(one["slug"], one["priority"]) for one in codex["models"]] == [("a", 0), ("b", 1)]
+        assert codex["models"][0].keys() == CODEX
         stand.front.doors.route(Routes())
         assert (await told(stand))["data"] == []
         page = await told(stand, **{"anthropic-version": "2023-06-01"})
