@@ -21,6 +21,7 @@ from reconciler.edge import trace
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.controller import Controller
+from reconciler.model.gateway import Gateway
 from reconciler.ports import HostReaders
 from reconciler.store import planfile
 from reconciler.store.controller_id import ControllerId
@@ -153,19 +154,21 @@ class App:
         except ImportError as missing:
             raise Misused(f"{missing}; {WITH_SERVE}") from missing
         given, has_keys = given_sockets(os.environ), self.keys.ring() is not None
-        written = None if given else self._listen_of_files()
+        written = None if given or listen else self._listen_of_files()
         listening = Listening(
             listen or written, given, has_keys=has_keys, folder=self.data_directory
         )
         clocks, control = (self.clock.boot, self.clock.wall), partial(ControlApi, self)
-        return SocketFront(listening, clocks, self.keys.ring, control, finish)
+        front = SocketFront(listening, clocks, self.keys.ring, control, finish)
+        front.doors.listens = written
+        return front
 
-    def _listen_of_files(self) -> str | None:
+    def _listen_of_files(self) -> str:
         try:
             return self.source.read().gateway.listen
         except ConfigError:
             # What is wrong is told while it serves, and mended then.
-            return None
+            return Gateway().listen
 
     @cached_property
     def keys(self) -> KeyFile:

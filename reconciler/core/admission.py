@@ -66,7 +66,13 @@ def routes(wanted: Wanted) -> Routes:
         for model in slice_.models
     )
     main, gateway = active[0] if len(active) == 1 else None, wanted.gateway
-    return Routes(models=models, main=main, names=gateway.names, origins=gateway.origins)
+    return Routes(
+        models=models,
+        main=main,
+        names=gateway.names,
+        origins=gateway.origins,
+        listen=gateway.listen,
+    )
 
 
 def _route(model_name: str, slice_: Slice, rules: Rules) -> Route:

@@ -30,6 +30,7 @@ read are told sooner than known clients give up."""
 ENDING = Refusal(503, "the gateway is being restarted; ask again")
 MOST_HELD = 2000
 CROWDED = Refusal(429, f"{MOST_HELD} requests wait here already, as many as may")
+MOVED = "requests are taken at {} until `serve` is restarted: `listen` of inventory.yaml is {} now"
 STIRS = 64
 """How many hosts may wait to be looked at; one that waits already is not added."""
 
@@ -85,6 +86,9 @@ class Seats:
         self._main: str | None = None
         self._allowances = dict[str, Allowance]()
         self.names = self.origins = frozenset[str]()
+        self.listens: str | None = None
+        """Where the files said that requests are taken, when it began; None where they did not."""
+
         self._is_routed = self._is_leaving = False
         start = Route(model="serve", host="serve", active=True, max_wait=READING_SECONDS)
         self.unread = Seat(start, clock, SeatsLobby())
@@ -92,8 +96,11 @@ class Seats:
         self._stirred: set[str] = set()
         self._bell = anyio.Event()
 
-    def route(self, routes: Routes) -> None:
-        """Take which models there are; a seat that stays keeps what it knows."""
+    def route(self, routes: Routes) -> str:
+        """Take which models there are; a seat that stays keeps what it knows.
+
+        Say what counts only from the next start.
+        """
         self._is_routed, self._main = True, routes.main
         self.names, self.origins = frozenset(routes.names), frozenset(routes.origins)
         there = {(route.model, route.host) for route in routes.models}
@@ -114,6 +121,8 @@ class Seats:
         for seat in tuple(self._seats.values()):
             seat.judge()
         self.unread.turn_away(Refusal(503, UNREAD))
+        moved = self.listens not in {None, routes.listen}
+        return MOVED.format(self.listens, routes.listen) if moved else ""
 
     def _take(self, route: Route) -> None:
         if route.model in self._seats:

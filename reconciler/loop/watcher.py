@@ -84,7 +84,9 @@ class Watcher:
             return
         self._say(_following(told))
         if self._deps.doors is not None:
-            self._deps.doors.route(routes(told))
+            later = self._deps.doors.route(routes(told))
+            if later:
+                self._deps.say(later)
         for name in self._loops.keys() - told.slices.keys():
             self._loops.pop(name).drop()
         for name, slice_ in told.slices.items():

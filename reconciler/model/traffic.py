@@ -48,10 +48,11 @@ class Routes(Value):
     """All models that requests may name; `main` is for those that name none, where it is clear.
 
     `names` are those that the gateway itself answers to beside this machine's own, `origins` those
-    of pages elsewhere that may ask.
+    of pages elsewhere that may ask, `listen` where it should take requests.
     """
 
     models: tuple[Route, ...] = ()
     main: ModelName | None = None
     names: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    listen: str = ""

@@ -98,8 +98,8 @@ class Doors(Protocol):
         """The requests of one host."""
         ...
 
-    def route(self, routes: Routes) -> None:
-        """Take which models requests may name."""
+    def route(self, routes: Routes) -> str:
+        """Take which models requests may name; say what counts only from the next start, or ""."""
         ...
 
     def stirred(self) -> AsyncIterator[str]:

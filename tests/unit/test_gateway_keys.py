@@ -152,3 +152,13 @@ def test_without_keys_only_this_machine_may_reach_it() -> None:
     with pytest.raises(Misused, match="`reconciler key add NAME` makes one"):
         Listening("0.0.0.0:8400", {})
     Listening("0.0.0.0:8400", {}, has_keys=True)
+
+
+async def test_an_address_that_the_file_changes_counts_from_the_next_start() -> None:
+    async with standing() as stand:
+        moved = ROUTES.model_copy(update={"listen": "0.0.0.0:80"})
+        assert stand.front.doors.route(moved) == "", "it was not the file that said where"
+        stand.front.doors.listens = "127.0.0.1:8400"
+        assert "until `serve` is restarted" in stand.front.doors.route(moved)
+        same = ROUTES.model_copy(update={"listen": "127.0.0.1:8400"})
+        assert stand.front.doors.route(same) == ""
