@@ -72,6 +72,7 @@ PORT_NUMBER = 8080
 KINDS: dict[str, FactKind] = {
     "power": "power", "gpu": "gpu", "strays": "orphans", "unit": "unit", "port": "port",
     "health": "health", "activity": "activity", "saved": "saved", "weights": "weights",
+    "traffic": "traffic",
 }  # fmt: skip
 PROVENANCE = Provenance(digest=digest("files"), state="committed", commit="4f1c2ab" + "0" * 33)
 

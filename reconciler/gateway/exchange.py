@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.gateway.allowance import Allotment
 from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
+from reconciler.gateway.rereading import rereader
 from reconciler.gateway.routing import routing
 from reconciler.gateway.seat import unseen
 from reconciler.gateway.seats import CROWDED, ENDING
@@ -98,6 +99,8 @@ class Exchange:
             self._hold.begin(seat)
             return
         seat.begin(is_use=not self._only_looks)
+        if self._spoken == "anthropic":
+            seat.rereader = rereader(self._body)
         self._is_sent, self._pool = True, pool
         engine = pool.take()
         if engine is not None:

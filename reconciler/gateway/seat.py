@@ -50,7 +50,7 @@ class Seat:
         self.in_flight, self.rests = 0, False
         self.identity: UnitIdentity | None = None
         self.pool: Pool | None = None
-        self.bearer = ""
+        self.bearer = self.rereader = ""
         self._clock, self._bell = clock, bell
         self._used: float | None = None
         self._since: float | None = None
@@ -76,7 +76,7 @@ class Seat:
     @property
     def traffic(self) -> Traffic:
         """The requests that are under way."""
-        return Traffic(in_flight=self.in_flight, used=self._used)
+        return Traffic(in_flight=self.in_flight, used=self._used, rereader=self.rereader)
 
     @property
     def demand(self) -> Demand:

@@ -29,6 +29,7 @@ Subject: TypeAlias = Literal[
     "port",
     "key",
     "engine",
+    "client",
 ]
 
 

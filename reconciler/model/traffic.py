@@ -16,11 +16,13 @@ class Traffic(Value):
     """The requests of one model that the gateway carries now.
 
     `used` is when the newest one began or ended, in seconds of the boot clock; None when there was
-    none since the gateway started.
+    none since the gateway started. `rereader` is the client, with its version, of which the newest
+    prompt begins so that an engine can reuse nothing; "" where that is not known of it.
     """
 
     in_flight: int = 0
     used: float | None = None
+    rereader: str = ""
 
 
 class GateDocument(Value):

@@ -23,6 +23,12 @@ CLIENTS = 8
 SWITCHES = 3
 TAKEN = re.compile(r"requests are taken at (http://\S+)/v1")
 HELLO: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "Hello"}]
+REREAD = {
+    "model": "active",
+    "max_tokens": 1,
+    "system": "x-anthropic-billing-header: cc_version=2.1.100.7b4; cc_entrypoint=cli; cch=eb6c6;",
+    "messages": [{"role": "user", "content": "Hello"}],
+}
 PROMPT = "In chapter one the keeper counts"
 
 
@@ -88,6 +94,8 @@ def test_other_commands_see_the_same_plan_beside_it(here: Stack) -> None:
     with serving(here) as address:
         completed(address)
         assert here.run("plan", "--detailed-exitcode").returncode == 0
+        assert httpx.post(f"{address}/v1/messages", json=REREAD, timeout=60).is_success
+        assert "the newest prompt of Claude Code 2.1.100 begins with" in here.run("doctor").stdout
         here.desire("tiny-b")
         here.apply()
         assert list(here.engines()) == ["tiny-b"]

@@ -27,6 +27,7 @@ from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Login
 from reconciler.model.reason import Reason
 from reconciler.model.spec import Capabilities, Command, Kind, WantedPower
+from reconciler.model.traffic import Traffic
 from reconciler.render.onboarding_text import doctor_text
 from tests.clocks import instant
 from tests.jsonschema import unfit
@@ -341,3 +342,11 @@ def test_a_defect_of_ours_is_a_finding_of_its_host_with_the_file_to_send() -> No
     assert (found.level, found.host, found.subject) == ("wrong", HOST, "defect")
     assert "/data/traces/1.txt" in found.found
     assert "report it" in found.fix
+
+
+def test_a_client_that_makes_an_engine_read_all_again_is_named_with_the_way_out() -> None:
+    (found,) = seen(traffic_a=Traffic(rereader="Claude Code 2.1.100"))
+    assert (found.level, found.subject, found.model) == ("note", "client", "a")
+    assert "Claude Code 2.1.100" in found.found
+    assert "CLAUDE_CODE_ATTRIBUTION_HEADER=0" in found.fix
+    assert seen(traffic_a=Traffic(in_flight=1)) == []

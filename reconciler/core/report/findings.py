@@ -21,6 +21,7 @@ from reconciler.model.observed import (
     GUARDS,
     HEALTH,
     PORT,
+    TRAFFIC,
     UNIT,
     WEIGHTS,
     AnyFactKey,
@@ -48,7 +49,7 @@ _UNRECORDED = {
     ),
 }
 HOST_FACTS: tuple[HostFact[Any], ...] = (CONTACT, CLAIM, GPU)
-MODEL_FACTS: tuple[ModelFact[Any], ...] = (WEIGHTS, BINARY, FLAGS, UNIT, HEALTH)
+MODEL_FACTS: tuple[ModelFact[Any], ...] = (WEIGHTS, BINARY, FLAGS, UNIT, HEALTH, TRAFFIC)
 
 
 def questions(slice_: Slice) -> tuple[AnyFactKey, ...]:
@@ -171,7 +172,8 @@ def _whole(
     slice_: Slice, observed: Observed, machine: Machine, ours: Ownership
 ) -> Iterator[Finding]:
     host = slice_.host.name
-    yield from host_findings.of_what_is_unknown(questions(slice_), observed)
+    seen = [key for key in questions(slice_) if key in observed]
+    yield from host_findings.of_what_is_unknown(seen, observed)
     yield from host_findings.of_logins(slice_, machine)
     yield from host_findings.of_claim(host, observed, ours)
     yield from host_findings.of_gpu(host, observed, machine)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reconciler.core.report.levels import note, wrong
 from reconciler.model.facts import Binary, Flags, Health, Weights
 from reconciler.model.findings import Finding
-from reconciler.model.observed import BINARY, FLAGS, HEALTH, WEIGHTS, Observed
+from reconciler.model.observed import BINARY, FLAGS, HEALTH, TRAFFIC, WEIGHTS, Observed
 from reconciler.model.spec import ModelSpec
 
 VECTORS = ("bert", "nomic-bert", "jina-bert", "eurobert", "gemma-embedding")
@@ -23,6 +23,22 @@ def of_model(host: str, model: ModelSpec, observed: Observed) -> Iterator[Findin
     health = observed.value(HEALTH(host, model.name)) or Health(phase="absent")
     yield from _key(model, health, binary)
     yield from _engine(model, health)
+    key = TRAFFIC(host, model.name)
+    traffic = observed.value(key) if key in observed else None
+    if traffic is not None and traffic.rereader:
+        yield _reread(traffic.rereader)
+
+
+def _reread(client: str) -> Finding:
+    found = (
+        f"the newest prompt of {client} begins with a line that differs in every request, so the"
+        " engine reads the whole conversation again each time"
+    )
+    fix = (
+        "update it to 2.1.181 or later, or set CLAUDE_CODE_ATTRIBUTION_HEADER=0 where it runs"
+        " (docs/clients.md)"
+    )
+    return note("client", found, fix)
 
 
 def _program(model: ModelSpec, binary: Binary | None, flags: Flags | None) -> Iterator[Finding]:
