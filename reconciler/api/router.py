@@ -8,12 +8,13 @@ from anyio import to_thread
 
 from reconciler.api import openapi
 from reconciler.api.call import ApiCall
-from reconciler.api.calls import acting, events, keys, looking, unloading
+from reconciler.api.calls import acting, events, keys, looking, metrics, unloading
 from reconciler.api.reply import refused, told
 from reconciler.api.served import ApiApp, Served
 from reconciler.errors import ReconcilerError
 from reconciler.gateway.routes import TABLE
 from reconciler.verbs.contained import contained
+from reconciler.verbs.metrics import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ CALLS: Mapping[tuple[str, str], ApiCall] = {
     (call.method, call.shape): call
     for calls in (
         *(looking.CALLS, events.CALLS, acting.CALLS, keys.CALLS, unloading.CALLS),
-        (DESCRIBED,),
+        *(metrics.CALLS, (DESCRIBED,)),
     )
     for call in calls
 }
@@ -43,7 +44,7 @@ class ControlApi:
     """The control API of one process."""
 
     def __init__(self, app: ApiApp, doors: Doors) -> None:
-        self._served = Served(app, doors)
+        self._served = Served(app, doors, Meter(app.journal, doors, app.clock.wall()))
 
     async def answer(self, asked: ControlRequest) -> ControlReply:
         """Answer; whatever is raised is told."""

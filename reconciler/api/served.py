@@ -21,6 +21,7 @@ from reconciler.ports import (
     Lock,
 )
 from reconciler.verbs.context import Actor
+from reconciler.verbs.metrics import Meter
 from reconciler.verbs.result import Outcome
 
 
@@ -42,6 +43,7 @@ class Served:
 
     app: ApiApp
     doors: Doors
+    meter: Meter
     begun: set[asyncio.Future[Outcome[Value]]] = field(default_factory=set)
     """What goes on by itself: of such a task asyncio keeps no more than a weak word."""
 

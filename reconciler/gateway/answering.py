@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reconciler.gateway.counts import Passage
     from reconciler.gateway.head import Field, Refusal
     from reconciler.gateway.naming import Spoken
 
 
 class Answering(Protocol):
     """The way back to a client; each answer is a head, pieces and an end, or a refusal."""
+
+    @property
+    def passage(self) -> Passage:
+        """What is counted of the request."""
+        ...
 
     def gather(self) -> None:
         """Keep what is written from now on."""

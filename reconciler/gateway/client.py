@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
+from reconciler.gateway.counts import Passage
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.reading import RequestReader
 from reconciler.gateway.wording import error_body
@@ -71,6 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self._paused: float | None = None
         self._held = 0
         self._gathered: list[bytes] | None = None
+        self.passage = Passage("", self._loop.time)
 
     # What asyncio calls.
 
@@ -103,9 +105,10 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is under way: its client has gone."""
         _ = exc
-        self._closes = True
+        is_gone, self._closes = not self._closes, True
         if self._exchange is not None:
             self._exchange.cancel()
+            self._over(is_gone=is_gone)
         self._busy = False
         self._hold(0)
         self._clients.closed(self)
@@ -149,6 +152,7 @@ class ClientConnection(asyncio.Protocol):
         """Answer the next whole request, if none is under way."""
         while self._reader.whole and not self._busy:
             told, body, self._keeps, self._version = self._reader.whole.popleft()
+            self.passage = Passage(told.route, self._loop.time)
             found, self._beside, self._busy = told.found, told.fields, True
             if isinstance(found, Refusal):
                 self._is_bodiless = told.is_head
@@ -170,6 +174,7 @@ class ClientConnection(asyncio.Protocol):
 
     def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
         """Write the head of an answer, which decides how the pieces of its body are framed."""
+        self.passage.status = status
         self._keeps = self._keeps and not self._clients.is_leaving
         framed = any(name.lower() == b"content-length" for name, _ in fields)
         has_body = status not in {204, 304} and not self._is_bodiless
@@ -185,6 +190,7 @@ class ClientConnection(asyncio.Protocol):
 
     def write_piece(self, piece: bytes) -> None:
         """Write a piece of a body."""
+        self.passage.size += len(piece)
         self.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     def end_body(self) -> None:
@@ -213,6 +219,7 @@ class ClientConnection(asyncio.Protocol):
 
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
         """Answer with an error, in the words of a protocol."""
+        self.passage.refusal = refusal.status
         more = BESIDE.get(refusal.status, ())
         self._answer_whole(refusal.status, error_body(refusal, spoken), more)
 
@@ -231,6 +238,7 @@ class ClientConnection(asyncio.Protocol):
     def done(self) -> None:
         """End an answer; go on with the next request, or close."""
         self._exchange = None
+        self._over(is_gone=False)
         self._hold(0)
         if not self._keeps or self._closes:
             self.close()
@@ -240,6 +248,10 @@ class ClientConnection(asyncio.Protocol):
             self._loop.call_soon(self._go_on)
         else:
             self._go_on()
+
+    def _over(self, *, is_gone: bool) -> None:
+        self.passage.ends(is_gone=is_gone)
+        self._clients.counts.take(self.passage)
 
     def _go_on(self) -> None:
         self._busy = False

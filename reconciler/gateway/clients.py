@@ -8,6 +8,8 @@ from typing import Protocol
 
 import anyio
 
+from reconciler.gateway.counts import Counts
+
 SWEEP_SECONDS = 1.0
 MOST_CLIENTS = 4096
 MOST_OF_ONE_ADDRESS = 512
@@ -38,7 +40,9 @@ class Watched(Protocol):
 class Clients:
     """All open connections; one timer watches over them, and rests while there are none."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts) -> None:
+        """Count by `counts` what becomes of their requests, and how late the event loop is."""
+        self.counts = counts
         self._open: set[Watched] = set()
         self._of_address = Counter[str]()
         self._timer: asyncio.TimerHandle | None = None
@@ -102,5 +106,13 @@ class Clients:
     def _watch(self) -> None:
         # One timer for all: a thousand of them cost more than a look at a thousand connections.
         self.sweep()
+        self._look_again()
+
+    def _look_again(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(SWEEP_SECONDS, self._watch) if self._open else None
+        self._due = loop.time() + SWEEP_SECONDS
+        self._timer = loop.call_at(self._due, self._late) if self._open else None
+
+    def _late(self) -> None:
+        self.counts.lagged(asyncio.get_running_loop().time() - self._due)
+        self._watch()

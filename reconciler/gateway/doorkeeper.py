@@ -65,6 +65,13 @@ class Judged(NamedTuple):
     is_head: bool = False
 
     @property
+    def route(self) -> str:
+        """The way in, as the table of routes has it; nothing where it was not let in."""
+        if isinstance(self.found, Refusal):
+            return ""
+        return self.found.entered.entrance.shape
+
+    @property
     def delay(self) -> float:
         """How long the answer is kept back."""
         is_unknown = isinstance(self.found, Refusal) and self.found.status == UNAUTHORIZED

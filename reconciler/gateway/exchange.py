@@ -29,6 +29,7 @@ from reconciler.gateway.seats import Seats
 
 NOT_THE_CLIENTS = HOP_BY_HOP | {b"server"}
 EVENTS = b"text/event-stream"
+EVENT_END = b"\n\n"
 FOREIGN = b"access-control-"
 """What an engine allows other pages: that is the gateway's to say."""
 
@@ -76,6 +77,8 @@ class Exchange:
             self._fail(sought)
             return
         self._seat = sought
+        if sought is not self._seats.unread:
+            self._client.passage.model = sought.route.model
         self._go()
 
     def _go(self) -> None:
@@ -91,6 +94,7 @@ class Exchange:
             self._fail(refusal)
             return
         if pool is None:
+            self._client.passage.waited = True
             if self._hold is None:
                 if self._seats.is_crowded:
                     self._fail(CROWDED)
@@ -101,6 +105,7 @@ class Exchange:
         seat.begin(is_use=not self._only_looks)
         if self._spoken == "anthropic":
             seat.rereader = rereader(self._body)
+        self._client.passage.sends()
         self._is_sent, self._pool = True, pool
         engine = pool.take()
         if engine is not None:
@@ -159,6 +164,7 @@ class Exchange:
     def on_head(self, head: AnswerHead) -> None:
         """Pass the head on, unless one was sent while the request was held."""
         self._has_head, self._status = True, head.status
+        self._client.passage.hears()
         # It is not sent again: a long answer must not hold a long question in memory.
         self._body = b""
         self._is_stream = any(
@@ -191,6 +197,7 @@ class Exchange:
         if self._complaint is None:
             if self._is_stream:
                 self._signs.heard(piece)
+                self._client.passage.events += piece.count(EVENT_END)
             self._client.write_piece(piece)
         elif len(self._complaint) < LONGEST_COMPLAINT:
             self._complaint += piece
@@ -217,6 +224,7 @@ class Exchange:
         if engine is not None and seat is not None and engine.used > 1 and not engine.heard:
             # It was closed while it was idle, before it saw this request; so are the others.
             seat.hang_up()
+            self._client.passage.retries += 1
             self._count_off()
             self._go()
             return
@@ -250,10 +258,12 @@ class Exchange:
         if not self._has_head and not self._signs.has_answered:
             self._client.refuse(refusal, self._spoken)
         elif self._is_stream or self._signs.has_answered:
+            self._client.passage.refusal = refusal.status
             # An event that was begun is ended first, so that the error is one of its own.
             self._client.write_piece(b"\n\n" + cut_event(refusal, self._spoken))
             self._client.end_body()
         else:
+            self._client.passage.refusal = refusal.status
             # A short body must not look whole.
             self._client.abort()
 

@@ -48,9 +48,9 @@ class SocketFront:
         """
         clock, wall = clocks
         self._listening, self._seconds = listening, finish
-        self.clients = Clients()
         self.doors = Seats(clock, wall())
         self._control = control(self.doors)
+        self.clients = Clients(self.doors.counts)
         self._doorkeeper = Doorkeeper(self.doors, rings, wall)
 
     @asynccontextmanager

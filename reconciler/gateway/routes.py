@@ -95,6 +95,7 @@ TABLE: tuple[Entrance, ...] = (
     Entrance("POST", "/api/models/unload/{model}", "operate", "control"),
     Entrance("POST", "/unload", "operate", "control"),
     Entrance("GET", "/openapi.json", "read", "control"),
+    Entrance("GET", "/metrics", "read", "control"),
     *_control("GET", "read", "status", "plan", "history", "history/{run}", "explain/{subject...}"),
     *_control(
         "GET", "read", "doctor", "validate", "version", "logs/{model}", "events", "gate/{host}"

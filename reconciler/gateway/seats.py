@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 
 from reconciler.gateway.allowance import Allowance
+from reconciler.gateway.counts import Counts
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.keys import Requester
 from reconciler.gateway.listing import ListedModel
 from reconciler.gateway.lobby import SeatsLobby
 from reconciler.gateway.seat import Seat
 from reconciler.model.facts import Fact, Known, UnitIdentity
+from reconciler.model.metrics import MetricFamily
 from reconciler.model.traffic import Admitting, Route, Routes, Traffic
 from reconciler.ports import EngineWay, Evidence
 
@@ -81,6 +83,7 @@ class Seats:
     def __init__(self, clock: Callable[[], float], began: float = 0.0) -> None:
         """Take what tells the boot clock in seconds, and when it began by the wall clock."""
         self._clock, self.began = clock, began
+        self.counts = Counts()
         self._seats: dict[str, Seat] = {}
         self._lobbies: dict[str, SeatsLobby] = {}
         self._main: str | None = None
@@ -175,6 +178,11 @@ class Seats:
         troubles = ((host, self.lobby(host).trouble) for host in hosts)
         told = "; ".join(f"{host}: {trouble}" for host, trouble in troubles if trouble)
         return Refusal(503, told) if told else None
+
+    def metrics(self) -> tuple[MetricFamily, ...]:
+        """What became of requests, and what is under way."""
+        demands = {name: seat.demand for name, seat in self._seats.items()}
+        return tuple(self.counts.families(demands))
 
     def of_model(self, model_name: str) -> Seat | None:
         """The seat of a model, None where no file names it."""

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from reconciler.model.facts import Fact, UnitIdentity
 from reconciler.model.lending import Demand
+from reconciler.model.metrics import MetricFamily
 from reconciler.model.traffic import Admitting, Routes, Traffic
 from reconciler.ports.evidence import Evidence
 
@@ -100,6 +101,10 @@ class Doors(Protocol):
 
     def route(self, routes: Routes) -> str:
         """Take which models requests may name; say what counts only from the next start, or ""."""
+        ...
+
+    def metrics(self) -> tuple[MetricFamily, ...]:
+        """What became of requests, and what is under way."""
         ...
 
     def stirred(self) -> AsyncIterator[str]:

@@ -23,7 +23,7 @@ from reconciler.core import canonical
 from reconciler.edge import control_socket
 from reconciler.errors import WriteFailed
 from reconciler.gateway.routes import TABLE
-from reconciler.model.leasing import Leased
+from reconciler.model.leasing import Leased, Released
 from reconciler.model.records import Answered, Asked, Row
 from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings
@@ -270,6 +270,24 @@ async def test_what_is_there_for_a_while_can_be_let_go(folder: Path) -> None:
 
 def digest(app: App) -> str:
     return canonical.digest(app.source.read().slices["local"])
+
+
+async def test_a_scrape_tells_of_requests_and_of_what_was_done_to_hosts(folder: Path) -> None:
+    async with standing(folder, "metered") as api:
+        await api.tcp.post("/v1/nothing", json={})
+        await api.app.journal.append(Leased(host="local", model="tiny-b", wanted=digest(api.app)))
+        await api.app.journal.append(Released(host="local", model="tiny-b", because="it is over"))
+        await api.tcp.get("/metrics")
+        for count in (1, 2):
+            told = await api.tcp.get("/metrics")
+            assert told.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            lines = set(told.text.splitlines())
+            asked = 'requests_total{model="",route="",code="404"} 1'
+            lent = 'leases_total{model="tiny-b",owner="requests",end="over"} 1'
+            assert {f"reconciler_{asked}", f"reconciler_{lent}"} <= lines
+            assert any(line.startswith("reconciler_build_info{version=") for line in lines)
+            scrapes = f'requests_total{{model="",route="/metrics",code="200"}} {count}'
+            assert f"reconciler_{scrapes}" in lines
 
 
 async def test_the_description_names_every_route(folder: Path) -> None:

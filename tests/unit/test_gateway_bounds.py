@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.gateway import clients, seats
 from reconciler.gateway.client import STALLED_SECONDS, ClientConnection
+from reconciler.gateway.counts import Counts
 from tests.gateway_stand import CHAT, WITHIN, Stand, standing, until
 from tests.scripted_engine import Heard, answers, scripted
 
@@ -156,7 +157,7 @@ class From:
 
 
 async def test_one_machine_takes_no_more_connections_than_its_share() -> None:
-    known = clients.Clients()
+    known = clients.Clients(Counts())
     crowd = [From("192.0.2.1") for _ in range(clients.MOST_OF_ONE_ADDRESS)]
     for one in (*crowd, *(From("") for _ in range(1_000))):
         known.opened(one)

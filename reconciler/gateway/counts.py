@@ -1,0 +1,129 @@
+"""Counts: what became of the requests of this process, as plain numbers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+
+from reconciler.model.lending import Demand
+from reconciler.model.metrics import Histogram, Labels, MetricFamily, counted, gauged, timed
+
+LAGS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+GONE = "gone"
+
+
+class Passage:
+    """One request, from its head to its end."""
+
+    __slots__ = (
+        "_clock", "began", "ended", "events", "first", "is_gone", "model", "refusal", "retries",
+        "route", "sent", "size", "status", "waited",
+    )  # fmt: skip
+
+    def __init__(self, route: str, clock: Callable[[], float]) -> None:
+        """Begin one of a route; the clock tells seconds."""
+        self._clock = clock
+        self.route, self.began = route, clock()
+        self.model = ""
+        self.sent: float | None = None
+        self.first: float | None = None
+        self.ended = self.began
+        self.status = self.refusal = self.events = self.size = self.retries = 0
+        """The status of the head, that of an error of ours, and what else is counted."""
+        self.waited = self.is_gone = False
+
+    def sends(self) -> None:
+        """Take that it goes to its engine."""
+        if self.sent is None:
+            self.sent = self._clock()
+
+    def hears(self) -> None:
+        """Take that its answer begins."""
+        self.first = self._clock()
+
+    def ends(self, *, is_gone: bool) -> None:
+        """Take that it is over; `is_gone` because its client left."""
+        self.ended, self.is_gone = self._clock(), is_gone
+
+    @property
+    def state(self) -> str:
+        """How far it came."""
+        if self.first is not None:
+            return "answering"
+        return "asked" if self.sent is not None else "waiting"
+
+    @property
+    def code(self) -> str:
+        """The status that the client got, in a head or in an event."""
+        return str(self.refusal or self.status or GONE)
+
+
+class Counts:
+    """The numbers of all requests that are over."""
+
+    def __init__(self) -> None:
+        self._requests = Counter[Labels]()
+        self._refused = Counter[Labels]()
+        self._holds = Counter[Labels]()
+        self._retries = Counter[Labels]()
+        self._gone = Counter[Labels]()
+        self._events = Counter[Labels]()
+        self._seconds = defaultdict[Labels, Histogram](Histogram)
+        self._queued = defaultdict[Labels, Histogram](Histogram)
+        self._first = defaultdict[Labels, Histogram](Histogram)
+        self._lag = Histogram(LAGS)
+
+    def take(self, one: Passage) -> None:
+        """Count a request that is over."""
+        model = (one.model,)
+        self._requests[one.model, one.route, one.code] += 1
+        self._seconds[model].add(one.ended - one.began)
+        if one.sent is not None:
+            self._queued[model].add(one.sent - one.began)
+        if one.first is not None:
+            self._first[model].add(one.first - one.began)
+            self._events[model] += one.events
+        if one.retries:
+            self._retries[model] += one.retries
+        if one.refusal:
+            self._refused[str(one.refusal),] += 1
+        if one.is_gone:
+            self._gone[one.state,] += 1
+        if one.waited:
+            self._holds[one.model, _result(one)] += 1
+
+    def lagged(self, seconds: float) -> None:
+        """Count how late the event loop was."""
+        self._lag.add(seconds)
+
+    def families(self, demands: Mapping[str, Demand]) -> Iterator[MetricFamily]:
+        """All of it, and what is under way."""
+        model = ("model",)
+        yield counted(
+            "requests_total", "Requests that are over.", ("model", "route", "code"), self._requests
+        )
+        yield timed(
+            "request_seconds", "From a head to the end of its answer.", model, self._seconds
+        )
+        yield timed("queue_seconds", "From a head until an engine is asked.", model, self._queued)
+        yield timed("first_byte_seconds", "From a head to that of the answer.", model, self._first)
+        yield from _under_way(demands)
+        yield counted("holds_total", "Requests that waited.", ("model", "result"), self._holds)
+        yield counted("refused_total", "Errors of the gateway.", ("reason",), self._refused)
+        yield counted("retries_total", "Requests that were sent once more.", model, self._retries)
+        yield counted("client_gone_total", "Clients that left.", ("state",), self._gone)
+        yield counted("stream_events_total", "Events passed on.", model, self._events)
+        yield timed("loop_lag_seconds", "How late the event loop was.", (), {(): self._lag})
+
+
+def _under_way(demands: Mapping[str, Demand]) -> Iterator[MetricFamily]:
+    under_way: dict[Labels, float] = {(name,): one.in_flight for name, one in demands.items()}
+    waiting: dict[Labels, float] = {(name,): one.waiting for name, one in demands.items()}
+    yield gauged("in_flight", "Requests that engines answer.", ("model",), under_way)
+    yield gauged("waiting", "Requests that wait.", ("model",), waiting)
+
+
+def _result(one: Passage) -> str:
+    if one.sent is not None:
+        return "sent"
+    return GONE if one.is_gone else "refused"

@@ -1,0 +1,25 @@
+"""Metrics: what became of requests, and what was done to hosts, since this process began."""
+
+from __future__ import annotations
+
+from reconciler import __version__
+from reconciler.core.row_tally import RowTally
+from reconciler.model.metrics import MetricFamily, gauged
+from reconciler.ports import Doors, JournalReader
+
+
+class Meter:
+    """Every number there is; rows are read when somebody asks, and each once."""
+
+    def __init__(self, journal: JournalReader, doors: Doors, since: float) -> None:
+        """Count what is recorded from a moment on, in seconds of the wall clock."""
+        self._journal, self._doors, self._tally = journal, doors, RowTally(since)
+
+    async def read(self) -> tuple[MetricFamily, ...]:
+        """Read them; raise JournalDamaged or DurabilityError."""
+        for row in await self._journal.since(self._tally.newest):
+            # Who asked at the same time may have read it meanwhile.
+            if row.seq > self._tally.newest:
+                self._tally.take(row)
+        built = gauged("build_info", "What runs here.", ("version",), {(__version__,): 1})
+        return (built, *self._doors.metrics(), *self._tally.families())
