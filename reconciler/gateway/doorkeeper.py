@@ -24,6 +24,7 @@ from reconciler.gateway.head import (
 from reconciler.gateway.keys import Requester
 from reconciler.gateway.naming import Spoken
 from reconciler.gateway.routes import ROUTER, Entered
+from reconciler.gateway.upstream import beneath_cookie, beneath_page
 
 if TYPE_CHECKING:
     import asyncio
@@ -140,7 +141,7 @@ class Doorkeeper:
     def _called(
         self, head: RequestHead, request: Request, entry: Entry
     ) -> AdmittedRequest | Refusal:
-        entered = ROUTER.find(request.method, request.path)
+        entered = _entered(head, request)
         if isinstance(entered, Refusal):
             return entered
         requester = self._requester(head, entered, entry)
@@ -166,3 +167,13 @@ class Doorkeeper:
 
 
 IPV6 = 6
+
+
+def _entered(head: RequestHead, request: Request) -> Entered | Refusal:
+    found = ROUTER.find(request.method, beneath_page(head, request.path))
+    is_nowhere = isinstance(found, Refusal) and found.status == NOT_FOUND
+    page = beneath_cookie(head, request.path) if is_nowhere else None
+    return found if page is None else ROUTER.find(request.method, page)
+
+
+NOT_FOUND = 404

@@ -14,6 +14,7 @@ from reconciler.gateway.routing import routing
 from reconciler.gateway.seat import unseen
 from reconciler.gateway.seats import CROWDED, ENDING
 from reconciler.gateway.signs_of_life import SignsOfLife
+from reconciler.gateway.upstream import outward
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Exchange:
         self._pool: Pool | None = None
         self._engine: EngineConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._name, self._only_looks = "", False
+        self._name, self._only_looks, self._target = "", False, b""
         self._is_sent = self._has_head = self._is_stream = False
         self._status = 0
         self._complaint: bytearray | None = None
@@ -67,6 +68,7 @@ class Exchange:
             self._fail(found)
             return
         self._name, self._only_looks = found.model, found.only_looks
+        self._target = found.target or self._request.target
         if found.stream:
             self._signs.begin()
         self._enter(self._seats.sought(self._name))
@@ -132,7 +134,7 @@ class Exchange:
         """The whole request as the engine gets it: its own host, its own length, its own key."""
         bearer = self._seat.bearer if self._seat is not None else ""
         lines = [
-            f"{self._request.method} ".encode() + self._request.target + b" HTTP/1.1",
+            f"{self._request.method} ".encode() + self._target + b" HTTP/1.1",
             f"Host: {host}:{port}".encode(),
             *(name + b": " + value for name, value in self._request.fields),
             *([f"Authorization: Bearer {bearer}".encode()] if bearer else []),
@@ -179,6 +181,9 @@ class Exchange:
 
     def _pass_on(self, head: AnswerHead) -> None:
         fields = [one for one in head.fields if _is_the_clients(one)]
+        if self._entered.entrance.answer == "upstream" and self._pool is not None:
+            host, port = self._pool.address
+            fields = [*outward(fields, self._entered.named["model"], f"{host}:{port}")]
         self._client.answer(head.status, head.reason, [*fields, *self._beside()])
         if self._is_stream and BODY_AS_IT_IS.isdisjoint(name.lower() for name, _ in fields):
             self._signs.head_passed()

@@ -75,7 +75,7 @@ class SocketFront:
         match admitted.entered.entrance.answer:
             case "props" if admitted.request.asked("model"):
                 return Exchange(client, admitted, body, self.doors)
-            case "engine":
+            case "engine" | "upstream":
                 return Exchange(client, admitted, body, self.doors)
             case "control":
                 return ControlExchange(client, admitted, body, self._control)

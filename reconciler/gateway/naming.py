@@ -17,12 +17,14 @@ DEEPEST = "the body is nested too deeply"
 class Routing(NamedTuple):
     """What a request says of its way: a model's name ("" for none), and whether to stream.
 
-    What only looks brings no model in, and is no use of one.
+    What only looks brings no model in, and is no use of one. The engine is asked for `target`, b""
+    for what the client asked for.
     """
 
     model: str
     stream: bool
     only_looks: bool = False
+    target: bytes = b""
 
 
 class _Sniffed(msgspec.Struct):

@@ -22,11 +22,21 @@ Body: TypeAlias = Literal["json", "form", "any"]
 files, or anything."""
 
 Answer: TypeAlias = Literal[
-    "engine", "props", "models", "running", "load", "alive", "ready", "preflight", "control"
+    "engine",
+    "props",
+    "upstream",
+    "moved",
+    "models",
+    "running",
+    "load",
+    "alive",
+    "ready",
+    "preflight",
+    "control",
 ]
-"""What answers: a model's engine, the same or what is said of all where none is named, what is
-known of models, what brings one in, whether all is well, what pages may, or what keeps the hosts.
-"""
+"""What answers: a model's engine, the same or what is said of all where none is named, an engine's
+own pages, that these stand one slash further, what is known of models, what brings one in, whether
+all is well, what pages may, or what keeps the hosts."""
 
 PLACE = re.compile(r"\\\{(\w+)((?:\\\.){3})?\\\}")
 """{word} or {word...}, as it reads in an escaped shape."""
@@ -104,6 +114,9 @@ TABLE: tuple[Entrance, ...] = (
     *_control("POST", "admin", "rollback", "keys"),
     *_control("GET", "admin", "keys"),
     *_control("DELETE", "admin", "keys/{name}"),
+    Entrance("GET", "/upstream/{model}", "infer", "moved"),
+    Entrance("*", "/upstream/{model}/", "infer", "upstream", "llamacpp", "any"),
+    Entrance("*", "/upstream/{model}/{path...}", "infer", "upstream", "llamacpp", "any"),
     Entrance("GET", "/health", "none", "alive"),
     Entrance("GET", "/healthz", "none", "alive"),
     Entrance("GET", "/readyz", "none", "ready"),
@@ -138,13 +151,20 @@ class Router:
         there = [Entered(one, {}) for one in self._fixed.get(path, ())] or self._spread(path)
         for entered in there:
             if entered.entrance.takes(method):
-                return entered
+                return self._as_spoken(entered)
         if not there:
             return Refusal(404, f"nothing is served at {path}")
         if method == PREFLIGHT.method:
             return Entered(PREFLIGHT, {})
         expected = " or ".join(sorted({entered.entrance.method for entered in there}))
         return Refusal(405, f"found {method}, expected {expected}")
+
+    def _as_spoken(self, entered: Entered) -> Entered:
+        """The same in the protocol of an engine's own path, where that is a known one."""
+        inner = self._fixed.get(f"/{entered.named.get('path', '')}")
+        if entered.entrance.answer != "upstream" or inner is None:
+            return entered
+        return Entered(entered.entrance._replace(spoken=inner[0].spoken), entered.named)
 
     def spoken(self, path: str) -> Spoken:
         """The protocol in which errors are told at a path."""

@@ -7,11 +7,14 @@ from reconciler.gateway.multipart import form_model
 from reconciler.gateway.naming import Routing, sniffed
 from reconciler.gateway.routes import Entered
 
+JSON = b"application/json"
 ENCODED = Refusal(415, "found a Content-Encoding, expected JSON as it is: it names the model")
 
 
 def routing(request: Request, entered: Entered, body: bytes) -> Routing | Refusal:
     """Read them where the way in has them."""
+    if entered.entrance.answer == "upstream":
+        return _beneath(request, entered, body)
     if request.method in BODILESS:
         return Routing(request.asked("model"), stream=False, only_looks=True)
     if entered.entrance.body == "form":
@@ -19,6 +22,18 @@ def routing(request: Request, entered: Entered, body: bytes) -> Routing | Refusa
         return found if isinstance(found, Refusal) else Routing(found, stream=False)
     said = sniffed(body)
     return ENCODED if isinstance(said, Refusal) and _is_encoded(request) else said
+
+
+def _beneath(request: Request, entered: Entered, body: bytes) -> Routing:
+    """What is asked of an engine's own path, whose body may be anything."""
+    said = sniffed(body) if _value(request, b"content-type").startswith(JSON) else None
+    query = request.target.partition(b"?")
+    return Routing(
+        entered.named["model"],
+        stream=isinstance(said, Routing) and said.stream,
+        only_looks=request.method in BODILESS,
+        target=b"/" + entered.named.get("path", "").encode() + query[1] + query[2],
+    )
 
 
 def _is_encoded(request: Request) -> bool:

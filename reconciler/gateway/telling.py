@@ -39,9 +39,8 @@ class Telling:
     def begin(self) -> None:
         """Answer it."""
         entrance = self._entered.entrance
-        if entrance.answer == "preflight":
-            # What a page may is said by the fields of every answer to it.
-            self._client.answer(HTTPStatus.NO_CONTENT, b"No Content", ())
+        if entrance.answer in BARE:
+            BARE[entrance.answer](self)
             self._client.end_body()
             return
         told = TOLD[entrance.answer](self)
@@ -49,6 +48,15 @@ class Telling:
             self._client.refuse(told, entrance.spoken)
         else:
             self._client.tell(told)
+
+    def _preflight(self) -> None:
+        # What a page may is said by the fields of every answer to it.
+        self._client.answer(HTTPStatus.NO_CONTENT, b"No Content", ())
+
+    def _moved(self) -> None:
+        path, mark, query = self._request.target.partition(b"?")
+        fields = [(b"Location", path + b"/" + mark + query), (b"Content-Length", b"0")]
+        self._client.answer(HTTPStatus.TEMPORARY_REDIRECT, b"Temporary Redirect", fields)
 
     def _models(self) -> bytes | Refusal:
         name = self._entered.named.get("model")
@@ -89,6 +97,10 @@ class Telling:
         """Do nothing."""
 
 
+BARE: Mapping[Answer, Callable[[Telling], None]] = {
+    "preflight": Telling._preflight,  # noqa: SLF001 - this is its own table
+    "moved": Telling._moved,  # noqa: SLF001
+}
 TOLD: Mapping[Answer, Callable[[Telling], bytes | Refusal]] = {
     "models": Telling._models,  # noqa: SLF001 - this is its own table
     "props": Telling._props,  # noqa: SLF001

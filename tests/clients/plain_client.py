@@ -70,6 +70,16 @@ class PlainChecks(Checks):
 
         assert {*asyncio.run(both())} == {200}
 
+    def looks(self) -> None:
+        """An engine's own answers, and its page where it has one."""
+        with httpx.Client(base_url=self._gateway, follow_redirects=True) as client:
+            assert client.get("/props").json()["models_autoload"] is True
+            assert client.get("/slots?model=tiny-a").json()[0]["n_ctx"]
+            page = client.get("/upstream/tiny-a")
+            assert page.status_code in {200, 404}
+            of_page = client.get("/props", headers={"Referer": str(page.url)})
+            assert of_page.json()["model_alias"] == "tiny-a"
+
     def signs_of_life(self) -> None:
         """They come before the events of a model that is brought in, and change none of them."""
         said = self._curl(CHAT, body=asked("tiny-b", stream=True))

@@ -71,6 +71,7 @@ DOORS: dict[str, Entry] = {
     "stranger": Entry(Doorway(uid=STRANGER, own=OWN), "", ""),
 }
 RINGS: dict[str, KeyRing | None] = {"keys": RING, "no keys": None}
+CONTENTS = {"json": b"application/json", "form": b"multipart/form-data", "any": b"text/plain"}
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
@@ -93,7 +94,7 @@ class Case(NamedTuple):
         if SENT[self.key]:
             fields.append((b"Authorization", f"Bearer {SENT[self.key]}".encode()))
         if self.method not in {"GET", "OPTIONS"}:
-            fields += [(b"Content-Type", b"application/json"), (b"Content-Length", b"2")]
+            fields += [(b"Content-Type", CONTENTS[entrance.body]), (b"Content-Length", b"2")]
         head = [*fields, *PAGES[self.page]]
         return RequestHead(self.method.encode(), target.encode(), "1.1", tuple(head))
 
