@@ -189,9 +189,10 @@ class ClientConnection(asyncio.Protocol):
         self._chunked = chunked
 
     def write_piece(self, piece: bytes) -> None:
-        """Write a piece of a body."""
-        self.passage.size += len(piece)
-        self.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+        """Write a piece of a body; the answer to a HEAD has none."""
+        if not self._is_bodiless:
+            self.passage.size += len(piece)
+            self.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     def end_body(self) -> None:
         """End the body, and with it the answer."""

@@ -72,6 +72,8 @@ class ControlExchange:
         self._has_head = True
         if reply.events is None:
             self._tell(reply)
+        elif self._admitted.request.method == "HEAD":
+            self._client.answer(reply.status, b"OK", EVENT_STREAM)
         else:
             self.is_endless = True
             self._client.answer(reply.status, b"OK", EVENT_STREAM)

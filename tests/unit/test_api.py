@@ -26,6 +26,7 @@ from reconciler.gateway.routes import TABLE
 from reconciler.model.leasing import Leased, Released
 from reconciler.model.records import Answered, Asked, Row
 from reconciler.model.verdict import HostVerdict
+from reconciler.ports import Doors
 from reconciler.settings import settings
 from reconciler.verbs import history, status
 from tests.engine import weights_in
@@ -45,6 +46,7 @@ class Api:
     """A gateway whose control API keeps a real folder, over its socket and over TCP."""
 
     app: App
+    control: ControlApi
     local: httpx.AsyncClient
     tcp: httpx.AsyncClient
 
@@ -72,9 +74,13 @@ async def standing(folder: Path, name: str = "data") -> AsyncIterator[Api]:
     here = {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "host")}
     app = build(settings(here, str(folder / "state"), str(folder / name)))
     (folder / name).mkdir(exist_ok=True)
-    front = a_front(
-        rings=app.keys.ring, control=lambda doors: ControlApi(app, doors), folder=folder / name
-    )
+    made: list[ControlApi] = []
+
+    def control(doors: Doors) -> ControlApi:
+        made.append(ControlApi(app, doors))
+        return made[0]
+
+    front = a_front(rings=app.keys.ring, control=control, folder=folder / name)
     # Where this process acts, whoever asks is told by its watch: the tests stand in for that.
     with app.lock.held(obeys=True):
         async with app.catalog.loop, front.opened() as (address,):
@@ -83,7 +89,7 @@ async def standing(folder: Path, name: str = "data") -> AsyncIterator[Api]:
                 httpx.AsyncClient(transport=uds, base_url="http://x", timeout=WITHIN) as local,
                 httpx.AsyncClient(base_url=f"http://{address}", timeout=WITHIN) as tcp,
             ):
-                yield Api(app, local, tcp)
+                yield Api(app, made[0], local, tcp)
 
 
 def near(folder: Path) -> str:
@@ -162,14 +168,18 @@ async def test_who_acts_is_told_the_number_at_once_or_the_end(folder: Path) -> N
         (asked,) = await api.rows("asked")
         assert (asked.seq, answer.json()["hosts"]) == (number, {"local": number})
         waits = asyncio.create_task(api.local.post(f"{V1}/resume", params={"wait": "60"}))
-        while len(await api.rows("asked")) < len(["hold", "resume"]):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.01)
+        await until_asked(api, 2)
         for row in await api.rows("asked"):
             verdict = HostVerdict(host="local", outcome="refused", message="no", reasons=("no",))
             await api.app.journal.append(Answered(host="local", asked=row.seq, verdict=verdict))
         ended = await waits
         assert ended.status_code == HTTPStatus.CONFLICT
         assert (ended.headers["x-exit-code"], ended.json()["hosts"][0]["message"]) == ("4", "no")
+
+
+async def until_asked(api: Api, count: int) -> None:
+    while len(await api.rows("asked")) < count:  # noqa: ASYNC110 - the file tells of no row
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -347,9 +357,33 @@ async def test_who_reads_slowly_lets_the_events_wait(folder: Path) -> None:
         reader, writer = await asyncio.open_connection(sock=made)
         head = f"GET {V1}/events?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n"
         writer.write(head.encode())
-        told = b""
+        told = bytearray()
         async with asyncio.timeout(WITHIN):
-            while b"\nid: 300\n" not in told:
+            while len(told) < 300 * 20_000 or not told.endswith(b"\n\n\r\n"):
                 told += await reader.read(65536)
         assert told.count(b"\nevent: asked\n") == 300
         writer.close()
+
+
+async def test_the_answer_to_a_head_has_no_body_that_the_next_one_could_be_taken_for(
+    folder: Path,
+) -> None:
+    async with standing(folder) as api:
+        for path in ("/version", "/events"):
+            head = await api.local.head(V1 + path)
+            assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
+            assert "version" in await api.get("/version"), "the same connection goes on"
+
+
+async def test_what_was_begun_goes_on_when_who_asked_has_left(folder: Path) -> None:
+    async with standing(folder, "left") as api:
+        waits = asyncio.create_task(api.local.post(f"{V1}/resume", params={"wait": 60}, json={}))
+        async with asyncio.timeout(WITHIN):
+            await until_asked(api, 1)
+            rows = await api.rows("asked")
+            (begun,) = api.control._served.begun
+            waits.cancel()
+            verdict = HostVerdict(host="local", outcome="in_sync", message="")
+            await api.app.journal.append(Answered(host="local", asked=rows[0].seq, verdict=verdict))
+            outcome = await begun
+        assert outcome.exit_code == 0
