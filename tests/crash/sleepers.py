@@ -7,7 +7,7 @@ from reconciler.core.recovery import of_host
 from reconciler.model.gpu import GIB
 from reconciler.model.leasing import Idled, Leased
 from reconciler.model.lending import Idle, Rest, Rules
-from tests.crash.lenders import leaves_the_wish_alone, lends_b
+from tests.crash.lenders import leaves_the_wish_alone, lends_b, taken
 from tests.crash.stage import PREPARE, Stage, serving_a
 from tests.crash.story import TEA, remembers, serves, story, wants
 from tests.sample_worlds import HOST
@@ -160,3 +160,13 @@ def idle_is_switched_on_by_hand() -> Stage:
     stage.ends("applied")
     stage.world.reboot()
     return stage
+
+
+@story(lends_b)
+def a_person_wakes() -> Stage:
+    """No gateway is there any more."""
+    stage = resting("off")
+    stage.ends("applied")
+    stage.world.boots_in = SOON
+    stage.rules = stage.rules.without_requests
+    return taken(stage)

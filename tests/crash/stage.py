@@ -55,6 +55,7 @@ class Stage:
     journal: MemoryJournal | None = None
     wanted: Slice = field(default_factory=lambda: want("a"))
     rules: Rules = NOTHING_LENT
+    idles: bool = False
     parts: FakeDrivers = ALL_FAKE
     given_journal: Callable[[Journal], Journal] = as_it_is
     given_clock: Callable[[Clock], Clock] = as_it_is
@@ -115,7 +116,7 @@ class Stage:
             self.said.append,
             raised,
         )
-        request = PassRequest(self.wanted, PROVENANCE, "apply", rules=self.rules)
+        request = PassRequest(self.wanted, PROVENANCE, "apply", rules=self.rules, idles=self.idles)
         return await reconcile(request, context)
 
 
