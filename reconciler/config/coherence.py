@@ -60,6 +60,7 @@ def _models(inventory: Inventory, definitions: Definitions) -> Iterator[Problem]
         at: KeyPath = ("models", model_name)
         yield from _host_of(model, at, inventory)
         yield from _cards(model, at)
+        yield from _aliases(model, at, inventory)
         definition = definitions.models.get(model_name)
         if model.conversations == "require" and definition:
             yield from _conversations(definition, at)
@@ -80,6 +81,17 @@ def _cards(model: Model, at: KeyPath) -> Iterator[Problem]:
         if card in model.gpus[:index]:
             sentence = f"found {card} again, expected each card once"
             yield Problem("inventory", (*at, "gpus", index), sentence)
+
+
+def _aliases(model: Model, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
+    for index, alias in enumerate(model.aliases):
+        if alias in inventory.models or alias == "active":
+            sentence = f"found {found(alias)}, which names a model already; expected another word"
+        elif alias in model.aliases[:index]:
+            sentence = f"found {found(alias)} again, expected each alias once"
+        else:
+            continue
+        yield Problem("inventory", (*at, "aliases", index), sentence)
 
 
 def _conversations(definition: Definition, at: KeyPath) -> Iterator[Problem]:

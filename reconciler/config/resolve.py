@@ -52,7 +52,14 @@ def resolve(
         models = _models(host_name, inventory, definitions)
         slices[host_name] = _slice(definitions.hosts[host_name], wish, models)
         rules[host_name] = _rules(wish, models)
-    return Wanted(slices=slices, rules=rules, gateway=inventory.gateway, provenance=provenance)
+    aliases = {name: model.aliases for name, model in inventory.models.items() if model.aliases}
+    return Wanted(
+        slices=slices,
+        rules=rules,
+        aliases=aliases,
+        gateway=inventory.gateway,
+        provenance=provenance,
+    )
 
 
 def _models(

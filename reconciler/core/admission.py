@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from reconciler.model.change import (
     AdmitChange,
@@ -61,7 +61,7 @@ def routes(wanted: Wanted) -> Routes:
     """
     active = [slice_.active[0] for slice_ in wanted.slices.values() if slice_.active]
     models = tuple(
-        _route(model.name, slice_, wanted.rules.get(host, Rules()))
+        _route(model.name, slice_, wanted.rules.get(host, Rules()), wanted.aliases)
         for host, slice_ in wanted.slices.items()
         for model in slice_.models
     )
@@ -75,11 +75,14 @@ def routes(wanted: Wanted) -> Routes:
     )
 
 
-def _route(model_name: str, slice_: Slice, rules: Rules) -> Route:
+def _route(
+    model_name: str, slice_: Slice, rules: Rules, aliases: Mapping[str, tuple[str, ...]]
+) -> Route:
     return Route(
         model=model_name,
         host=slice_.host.name,
         active=model_name in (slice_.active or ()),
         lent=model_name in rules.allow,
         max_wait=rules.max_wait,
+        aliases=aliases.get(model_name, ()),
     )

@@ -53,6 +53,7 @@ class Exchange:
         self._hold: HeldRequest | None = None
         self._signs = SignsOfLife(client, self._spoken)
         self._seat: Seat | None = None
+        self._lost: list[Seat] = []
         self._pool: Pool | None = None
         self._engine: EngineConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -71,10 +72,9 @@ class Exchange:
         self._target = found.target or self._request.target
         if found.stream:
             self._signs.begin()
-        self._enter(self._seats.sought(self._name))
+        self._enter(self._seats.sought(self._name, self._requester))
 
     def _enter(self, sought: Seat | Refusal) -> None:
-        sought = self._seats.allowed(sought, self._requester)
         if isinstance(sought, Refusal):
             self._fail(sought)
             return
@@ -124,7 +124,7 @@ class Exchange:
             seat.close(f"it accepts no connection ({str(error) or 'too late'})")
             self._seats.stir(seat.route.host)
             self._count_off()
-            self._go()
+            self._go_on()
 
     def _send(self, engine: EngineConnection, pool: Pool) -> None:
         self._engine = engine
@@ -150,8 +150,19 @@ class Exchange:
 
     def turned_away(self, refusal: Refusal) -> None:
         """End: the model will not serve, unless another is meant by the same word now."""
-        lost, self._seat = self._seat, None
-        self._enter(self._seats.instead(self._name, lost, refusal) if lost else refusal)
+        if self._seat is None:
+            self._fail(refusal)
+            return
+        self._lost.append(self._seat)
+        self._seat = None
+        self._enter(self._seats.instead(self._name, self._requester, self._lost, refusal))
+
+    def _go_on(self) -> None:
+        """Go on after what an engine lost unheard: to another one of the same name, if it waits."""
+        again = self._seats.sought(self._name, self._requester)
+        if not isinstance(again, Refusal):
+            self._seat = again
+        self._go()
 
     # What the engine's connection tells.
 
@@ -287,6 +298,7 @@ class Exchange:
         self._count_off()
         # Nothing may point in circles: bodies would pile up until the collector comes round.
         self._seat = self._hold = None
+        self._lost = []
 
 
 def _is_the_clients(field: Field) -> bool:

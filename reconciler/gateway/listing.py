@@ -30,11 +30,12 @@ Residency: TypeAlias = Literal["loaded", "loading", "unloaded"]
 
 
 class ListedModel(NamedTuple):
-    """A model, how far it is, and why it would not answer now ("" where it would)."""
+    """A model, how far it is, why it would not answer now ("" where it would), its other names."""
 
     name: str
     residency: Residency
     reason: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 def listing(
@@ -44,7 +45,7 @@ def listing(
 
     `since` is when the gateway began, in seconds of the wall clock: clients want a date of each.
     """
-    chosen = [model for model in models if name in {None, model.name}]
+    chosen = [model for model in models if name in {None, model.name, *model.aliases}]
     if name is not None and not chosen:
         names = ", ".join(model.name for model in models) or "none, since no file names a model"
         return Refusal(404, f'no model is called "{name}"; expected one of: {names}')
@@ -82,7 +83,7 @@ def running(models: Sequence[ListedModel]) -> bytes:
 def _openai(model: ListedModel, since: float) -> Mapping[str, object]:
     status = {"value": model.residency, **({"reason": model.reason} if model.reason else {})}
     named = {"id": model.name, "object": "model", "created": int(since), "owned_by": OWNER}
-    return {**named, "status": status}
+    return {**named, "aliases": [*model.aliases], "status": status}
 
 
 def _anthropic(model: ListedModel, since: float) -> Mapping[str, object]:

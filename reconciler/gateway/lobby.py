@@ -51,7 +51,7 @@ class SeatsLobby:
             seat.expect(expected=name in model_names)
 
     def rest(self, model_names: Collection[str]) -> None:
-        """Take which models the files want and only a request brings back."""
+        """Take which models only a request rouses: their host rests."""
         for name, seat in self._seats.items():
             seat.rests = name in model_names
 

@@ -94,11 +94,17 @@ class Seat:
         """How the model is told of in the list of all."""
         refusal = self.refusal()
         name, reason = self.route.model, refusal.reason if refusal else ""
+        aliases = self.route.aliases
         if self.identity is not None:
-            return ListedModel(name, "loaded", reason)
-        is_wanted = (self.route.active and not self.rests) or self._is_expected
-        on_its_way = refusal is None and (is_wanted or self.is_awaited)
-        return ListedModel(name, "loading" if on_its_way else "unloaded", reason)
+            return ListedModel(name, "loaded", reason, aliases)
+        on_its_way = refusal is None and self.is_on_its_way
+        return ListedModel(name, "loading" if on_its_way else "unloaded", reason, aliases)
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether the model is being brought in, unless that is refused."""
+        is_wanted = self.route.active and not self.rests
+        return is_wanted or self._is_expected or self.is_awaited
 
     def refusal(self) -> Refusal | None:
         """Why a request would wait in vain, None where it would not."""

@@ -5,11 +5,12 @@ The only truth of the data path that changes, and only ever in the event loop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import anyio
 
 from reconciler.gateway.allowance import Allowance
+from reconciler.gateway.candidates import best
 from reconciler.gateway.counts import Counts
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.keys import Requester
@@ -188,10 +189,11 @@ class Seats:
         """The seat of a model, None where no file names it."""
         return self._seats.get(model_name)
 
-    def sought(self, name: str) -> Seat | Refusal:
+    def sought(self, name: str, requester: Requester, but: Sequence[Seat] = ()) -> Seat | Refusal:
         """The seat for a name that a request gives, or why there is none.
 
-        Before the files are read, all wait in one that never opens.
+        Before the files are read, all wait in one that never opens. Of models that share the name
+        it is the best one for this requester `but` for some.
         """
         if self._is_leaving:
             return ENDING
@@ -200,10 +202,20 @@ class Seats:
         if name in SPECIAL and self._main is None:
             said = "the request names no model, and the files do not make clear which is meant"
             return Refusal(400, f"{said}; expected one of: {self._names()}")
-        seat = self._seats.get(self._main or "") if name in SPECIAL else self._seats.get(name)
+        named = self._main or "" if name in SPECIAL else name
+        seat = self._seats.get(named) or self._pooled(name, requester, but)
         if seat is None:
             return Refusal(404, f'no model is called "{name}"; expected one of: {self._names()}')
+        if not requester.may_use(seat.route.model):
+            said = f"the key {requester.name} is not for {seat.route.model}"
+            return Refusal(403, said)
         return seat.refusal() or seat
+
+    def _pooled(self, name: str, requester: Requester, but: Sequence[Seat]) -> Seat | None:
+        seats = [seat for seat in self._seats.values() if name in seat.route.aliases]
+        # Each is waited for once: two that are late would send a request back and forth.
+        left = [seat for seat in seats if seat not in but] or [*but[-1:]] if seats else []
+        return best([seat for seat in left if requester.may_use(seat.route.model)] or left)
 
     @property
     def is_crowded(self) -> bool:
@@ -211,23 +223,19 @@ class Seats:
         seats = (self.unread, *self._seats.values())
         return sum(seat.waiting for seat in seats) >= MOST_HELD
 
-    def allowed(self, sought: Seat | Refusal, requester: Requester) -> Seat | Refusal:
-        """A seat, where a key is for its model."""
-        if isinstance(sought, Refusal) or sought is self.unread:
-            return sought
-        model = sought.route.model
-        said = f"the key {requester.name} is not for {model}"
-        return sought if requester.may_use(model) else Refusal(403, said)
-
-    def instead(self, name: str, lost: Seat, refusal: Refusal) -> Seat | Refusal:
+    def instead(
+        self, name: str, requester: Requester, lost: Sequence[Seat], refusal: Refusal
+    ) -> Seat | Refusal:
         """Where a request goes on that was turned away: to the seat that its name means by now."""
-        found = self.sought(name)
-        if found is lost or (isinstance(found, Refusal) and lost is not self.unread):
+        found = self.sought(name, requester, lost)
+        if found is lost[-1] or (isinstance(found, Refusal) and lost[-1] is not self.unread):
             return refusal
         return found
 
     def _names(self) -> str:
-        return ", ".join(sorted(self._seats)) or "none, since no file names a model"
+        aliases = (alias for seat in self._seats.values() for alias in seat.route.aliases)
+        names = sorted({*self._seats, *aliases})
+        return ", ".join(names) or "none, since no file names a model"
 
     def stir(self, host: str) -> None:
         """Say that a host should be looked at now."""

@@ -75,7 +75,7 @@ class Telling:
         found = routing(self._request, self._entered, self._body)
         if isinstance(found, Refusal):
             return found
-        seat = self._seats.allowed(self._seats.sought(found.model), self._requester)
+        seat = self._seats.sought(found.model, self._requester)
         if isinstance(seat, Refusal):
             return seat
         Beckoning(seat).begin()

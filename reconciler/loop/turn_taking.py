@@ -65,7 +65,8 @@ class TurnTaking:
         """Tell requests what they would wait for in vain, and return for which models."""
         refused = {**lending.kept_out(seated.slice, seated.lent), **self._in_vain}
         self._lobby.expect(lending.taken(seated.lent))
-        self._lobby.rest((seated.slice.active or ()) if seated.rests else ())
+        models = [model.name for model in seated.slice.models]
+        self._lobby.rest(models if seated.rests else ())
         self._lobby.refuse(refused)
         return refused.keys()
 

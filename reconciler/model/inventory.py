@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag
+from pydantic import BeforeValidator, Discriminator, Field, JsonValue, StringConstraints, Tag
 
 from reconciler.model.address import Machine
 from reconciler.model.gateway import Gateway
@@ -122,6 +122,9 @@ class Host(Value):
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
 
+Alias: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]{1,128}$")]
+
+
 class Model(Value):
     """Weights, the engine that runs them, what launches it, and where it answers."""
 
@@ -155,6 +158,13 @@ class Model(Value):
     )
     serves: str | None = Field(
         default=None, description="The model name that the engine must report, when it is not ours."
+    )
+    aliases: tuple[Alias, ...] = Field(
+        default=(),
+        description=(
+            "Other names by which requests to the gateway may ask for it. Models that share one are"
+            " a pool: the one that answers soonest takes the request."
+        ),
     )
     gpus: tuple[Annotated[int, Field(ge=0), WHOLE], ...] = Field(
         default=(),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from reconciler.model.gateway import Gateway
 from reconciler.model.lending import Rules
-from reconciler.model.names import Digest, HostName, Value
+from reconciler.model.names import Digest, HostName, ModelName, Value
 from reconciler.model.reason import Reason
 from reconciler.model.spec import Slice
 
@@ -44,11 +44,12 @@ class Wanted(Value):
 
     `rules` say what requests may do there. They are no part of a slice: they are about now, so
     nothing goes back to them, and a change of them is no new attempt. `gateway` is how requests
-    come in.
+    come in, and `aliases` are the other names of models there.
     """
 
     slices: dict[HostName, Slice]
     rules: dict[HostName, Rules] = {}
+    aliases: dict[ModelName, tuple[str, ...]] = {}
     gateway: Gateway = Gateway()
     provenance: Provenance
 

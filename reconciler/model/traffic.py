@@ -33,7 +33,7 @@ class GateDocument(Value):
 
 
 class Route(Value):
-    """A model that requests may name.
+    """A model that requests may name, also by its aliases, which others may share.
 
     `active`: the file wants it to serve now; `lent`: requests may bring it in. They wait for
     `max_wait` seconds at most.
@@ -44,6 +44,7 @@ class Route(Value):
     active: bool
     lent: bool = False
     max_wait: float = 240.0
+    aliases: tuple[str, ...] = ()
 
 
 class Routes(Value):

@@ -72,7 +72,7 @@ class Lobby(Protocol):
         ...
 
     def rest(self, model_names: Collection[str]) -> None:
-        """Take which models the files want and only a request brings back."""
+        """Take which models only a request rouses: their host rests."""
         ...
 
     def explain(self, reasons: Mapping[str, str]) -> None:

@@ -67,6 +67,7 @@ async def test_every_form_that_clients_read_is_complete() -> None:
         assert whole["object"] == "list"
         assert whole["data"][0] | {"status": 0} == {
             "id": "a", "object": "model", "created": 0, "owned_by": "reconciler", "status": 0,
+            "aliases": [],
         }  # fmt: skip
         assert (await told(stand, "/v1/models/a"))["id"] == "a"
         page = await told(stand, **{"anthropic-version": "2023-06-01"})

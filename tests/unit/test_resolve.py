@@ -304,6 +304,22 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
         ),
         (
             None,
+            "version: 1\nmodels:\n  small: {engine: fake, aliases: [gpt-4o, gpt-4o]}",
+            (
+                'inventory.yaml:3:43: models.small.aliases.1: found "gpt-4o" again, expected each'
+                " alias once"
+            ),
+        ),
+        (
+            None,
+            "version: 1\nmodels:\n  small: {engine: fake, aliases: [active]}",
+            (
+                'inventory.yaml:3:35: models.small.aliases.0: found "active", which names a model'
+                " already; expected another word"
+            ),
+        ),
+        (
+            None,
             "version: 1\nmodels:\n  small: {engine: fake, gpus: [0, 1, 0]}",
             "inventory.yaml:3:38: models.small.gpus.2: found 0 again, expected each card once",
         ),

@@ -326,7 +326,7 @@ def test_a_host_that_sleeps_is_woken_for_the_model_that_is_asked_for(model: str)
 
     async def asks(turns: Turns) -> None:
         await anyio.sleep(50.0)
-        assert turns.lobby.resting == {"a"}
+        assert turns.lobby.resting == {"a", "b", "c"}
         turns.lobby.set(**{model: waiting(turns.clock.now)})
 
     turns = Turns(rules=RESTS)
