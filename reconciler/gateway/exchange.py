@@ -142,7 +142,12 @@ class Exchange:
         ]
         return b"\r\n".join([*lines, b"", self._body])
 
-    # What a hold tells.
+    # What a hold asks and tells.
+
+    @property
+    def by(self) -> str:
+        """The name of the key that it came with."""
+        return self._requester.name
 
     def admitted(self) -> None:
         """Go on: the model serves."""

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from reconciler.gateway.head import Refusal
 
 if TYPE_CHECKING:
-    from reconciler.gateway.seat import Seat, Waiter
+    from reconciler.gateway.line import Waiter
+    from reconciler.gateway.seat import Seat
 
 
 class HeldRequest:
     """One request's place in the queue of a seat."""
 
     def __init__(self, waiter: Waiter) -> None:
-        self._waiter = waiter
+        self._waiter, self.by = waiter, waiter.by
         self._seat: Seat | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._since: float | None = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from reconciler.gateway.head import Refusal
+from reconciler.gateway.line import Line, Waiter
 from reconciler.gateway.listing import ListedModel
 from reconciler.gateway.pool import Pool
 from reconciler.model.facts import UnitIdentity
@@ -16,16 +16,6 @@ from reconciler.model.traffic import Route, Traffic
 from reconciler.ports import EngineWay
 
 MOST_WAITING = 512
-
-
-class Waiter(Protocol):
-    """Who waits for a seat."""
-
-    def admitted(self) -> None:
-        """Go on: the seat is open."""
-
-    def turned_away(self, refusal: Refusal) -> None:
-        """Give up: the seat will not open."""
 
 
 class Bell(Protocol):
@@ -55,7 +45,7 @@ class Seat:
         self._used: float | None = None
         self._since: float | None = None
         self._at_once, self._is_paused, self._is_expected = 1, False, False
-        self._waiting = dict[Waiter, float]()
+        self._waiting = Line()
 
     @property
     def is_open(self) -> bool:
@@ -84,7 +74,7 @@ class Seat:
         return Demand(
             in_flight=self.in_flight,
             waiting=len(self._waiting),
-            oldest=min(self._waiting.values(), default=None),
+            oldest=self._waiting.oldest,
             used=self._used,
             since=self._since if self.identity is not None else None,
         )
@@ -122,17 +112,16 @@ class Seat:
         """
         if since is None and len(self._waiting) >= MOST_WAITING:
             return None
-        self._waiting[waiter] = self._clock() if since is None else since
-        if since is not None:
-            # Several may come from another seat, each to its place among those who wait here.
-            self._waiting = dict(sorted(self._waiting.items(), key=itemgetter(1)))
+        began = self._clock() if since is None else since
+        # Several may come from another seat, each to its place among those who wait here.
+        self._waiting.join(waiter, began, is_late=since is not None)
         if len(self._waiting) == 1:
             self._bell.ring()
-        return self._waiting[waiter]
+        return began
 
     def leave(self, waiter: Waiter) -> None:
         """Take a request out of the queue, if it is there."""
-        if self._waiting.pop(waiter, None) is not None and not self._waiting:
+        if self._waiting.leave(waiter) and not self._waiting:
             self._bell.ring()
 
     def admit(self, identity: UnitIdentity, way: EngineWay) -> None:
@@ -147,7 +136,7 @@ class Seat:
 
     def _call_next(self) -> None:
         while self._waiting and self.is_open:
-            next(iter(self._waiting)).admitted()
+            self._waiting.next().admitted()
 
     def pause(self, *, paused: bool) -> None:
         """Let new requests wait because it is another model's turn, or no more."""
@@ -172,7 +161,7 @@ class Seat:
 
     def turn_away(self, refusal: Refusal) -> None:
         """Tell all who wait that the seat will not open."""
-        for waiter in tuple(self._waiting):
+        for waiter in self._waiting:
             waiter.turned_away(refusal)
 
     def close(self, because: str) -> None:

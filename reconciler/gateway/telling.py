@@ -78,7 +78,7 @@ class Telling:
         seat = self._seats.sought(found.model, self._requester)
         if isinstance(seat, Refusal):
             return seat
-        Beckoning(seat).begin()
+        Beckoning(seat, self._requester.name).begin()
         return DONE
 
     def _alive(self) -> bytes:
