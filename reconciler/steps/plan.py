@@ -114,7 +114,7 @@ class HostPlan(Value):
     refusals: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     cause: Hold | Quarantine | None = None
-    lent: Mapping[str, Lease] = {}
+    lent: Mapping[str, Lease] = Field(default_factory=dict)
     lost_conversations: int | None = 0
     seconds: float | None = None
 
