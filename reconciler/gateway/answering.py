@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.gateway.counts import Passage
+    from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field, Refusal
     from reconciler.gateway.naming import Spoken
 
@@ -34,6 +35,9 @@ class Answering(Protocol):
 
     def end_body(self) -> None:
         """End the body, and with it the answer."""
+
+    def join(self, engine: EngineConnection, head: AnswerHead, first: bytes) -> None:
+        """Answer that another protocol is spoken from here on, and let all bytes through."""
 
     def tell(self, content: bytes) -> None:
         """Answer with JSON of the gateway's own."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.gateway.counts import Passage
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.reading import RequestReader
+from reconciler.gateway.tunnel import join
 from reconciler.gateway.wording import error_body
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.gateway.answering import Answering, Underway
     from reconciler.gateway.clients import Clients
     from reconciler.gateway.doorkeeper import AdmittedRequest, Doorkeeper
+    from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field
     from reconciler.gateway.naming import Spoken
 
@@ -199,6 +201,19 @@ class ClientConnection(asyncio.Protocol):
         if self._chunked:
             self.write(b"0\r\n\r\n")
         self.done()
+
+    def join(self, engine: EngineConnection, head: AnswerHead, first: bytes) -> None:
+        """Answer that another protocol is spoken from here on, and let all bytes through."""
+        theirs, ours = self._transport, engine.transport
+        if theirs is None or ours is None or theirs.is_closing():
+            return
+        self.passage.status = head.status
+        lines = [f"HTTP/1.1 {head.status} ".encode() + head.reason]
+        lines += [name + b": " + value for name, value in (*head.fields, *self._beside)]
+        self.write(b"\r\n".join([*lines, b"", first]))
+        self.flush()
+        ours.write(self._reader.left + self._ahead)
+        join(self, theirs, engine, ours)
 
     def gather(self) -> None:
         """Keep what is written from now on: sending costs more than all else that a piece takes."""

@@ -51,6 +51,11 @@ class AdmittedRequest(NamedTuple):
     entered: Entered
     requester: Requester
 
+    @property
+    def may_upgrade(self) -> bool:
+        """Whether another protocol is spoken from here on, if the engine does."""
+        return self.request.upgrades and self.entered.entrance.answer == "upstream"
+
 
 class Judged(NamedTuple):
     """What becomes of a request, and what its answer says beside.

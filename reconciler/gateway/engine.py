@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reconciler.gateway.head import Field
 
 HIGH_WATER = 64 * 1024
+SWITCHING = 101
 FINAL = 200
 """Statuses below it announce that another follows."""
 
@@ -57,6 +58,9 @@ class Listener(Protocol):
     def on_lost(self, reason: str) -> None:
         """Take that the connection ended before the answer was whole."""
 
+    def on_upgraded(self, head: AnswerHead, first: bytes) -> None:
+        """Take that another protocol is spoken from here on, of which these bytes came first."""
+
 
 class EngineConnection(asyncio.Protocol):
     """A connection to an engine; `send` begins an exchange, and its listener hears the answer."""
@@ -68,11 +72,16 @@ class EngineConnection(asyncio.Protocol):
         self._head = NO_HEAD
         self._fields: list[Field] = []
         self._reason = b""
-        self._bodiless = self._until_closed = False
+        self._bodiless = self._until_closed = self._may_upgrade = False
         self._ended: bool | None = None
         self._broken = ""
         self.heard = self.used = 0
         """How many bytes of the answer came until its head was whole, and how often it was used."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """What it sends through."""
+        return self._transport
 
     @property
     def is_closing(self) -> bool:
@@ -84,9 +93,11 @@ class EngineConnection(asyncio.Protocol):
         """Whether what comes is still of the answer that was asked for."""
         return self._ended is None and not self._broken
 
-    def send(self, listener: Listener, request: bytes, *, bodiless: bool) -> None:
+    def send(
+        self, listener: Listener, request: bytes, *, bodiless: bool, may_upgrade: bool = False
+    ) -> None:
         """Send a whole request; `bodiless`: its answer has no body, whatever its head says."""
-        self._listener, self._bodiless = listener, bodiless
+        self._listener, self._bodiless, self._may_upgrade = listener, bodiless, may_upgrade
         self._parser = httptools.HttpResponseParser(self)
         self._head, self._ended, self._broken = NO_HEAD, None, ""
         self._until_closed = False
@@ -142,10 +153,17 @@ class EngineConnection(asyncio.Protocol):
             parser.feed_data(received)
         except httptools.HttpParserError as error:
             self._broken = f"its answer is not HTTP: {error}"
-        except httptools.HttpParserUpgrade:
-            self._broken = "it changed the protocol, which was not asked for"
+        except httptools.HttpParserUpgrade as found:
+            self._upgrade(received[found.args[0] :])
         if self._head is NO_HEAD and self.heard > LARGEST_HEAD:
             self._broken = f"the head of its answer is larger than {LARGEST_HEAD} bytes"
+
+    def _upgrade(self, first: bytes) -> None:
+        if not self._may_upgrade or self._broken or self._listener is None:
+            self._broken = self._broken or "it changed the protocol, which was not asked for"
+            return
+        head = AnswerHead(SWITCHING, self._reason, tuple(self._fields))
+        self._listener.on_upgraded(head, first)
 
     def eof_received(self) -> None:
         """Let the transport close, which tells the listener."""

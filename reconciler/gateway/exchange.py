@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from reconciler.gateway.allowance import Allotment
-from reconciler.gateway.head import HOP_BY_HOP, Refusal
+from reconciler.gateway.head import HOP_BY_HOP, WEB_SOCKET, Refusal
 from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.rereading import rereader
 from reconciler.gateway.routing import routing
@@ -37,6 +37,7 @@ FOREIGN = b"access-control-"
 BODY_AS_IT_IS = {b"content-length", b"content-encoding"}
 """With these, nothing may be put between the pieces of a body."""
 
+UPGRADE = ((b"Connection", b"Upgrade"), (b"Upgrade", WEB_SOCKET))
 LONGEST_COMPLAINT = 2048
 
 
@@ -48,6 +49,7 @@ class Exchange:
     def __init__(self, client: Answering, call: AdmittedRequest, body: bytes, seats: Seats) -> None:
         self._client, self._body, self._seats = client, body, seats
         self._request, self._entered, self._requester = call
+        self._upgrade = UPGRADE if call.may_upgrade else ()
         self._spoken = self._entered.entrance.spoken
         self._allotment = Allotment(call.requester, seats.allowance(call.requester))
         self._hold: HeldRequest | None = None
@@ -58,7 +60,7 @@ class Exchange:
         self._engine: EngineConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._name, self._only_looks, self._target = "", False, b""
-        self._is_sent = self._has_head = self._is_stream = False
+        self._is_sent = self._has_head = self._is_stream = self._is_joined = False
         self._status = 0
         self._complaint: bytearray | None = None
 
@@ -128,7 +130,8 @@ class Exchange:
 
     def _send(self, engine: EngineConnection, pool: Pool) -> None:
         self._engine = engine
-        engine.send(self, self._bytes(*pool.address), bodiless=self._request.method == "HEAD")
+        asked, is_head = self._bytes(*pool.address), self._request.method == "HEAD"
+        engine.send(self, asked, bodiless=is_head, may_upgrade=bool(self._upgrade))
 
     def _bytes(self, host: str, port: int) -> bytes:
         """The whole request as the engine gets it: its own host, its own length, its own key."""
@@ -136,9 +139,9 @@ class Exchange:
         lines = [
             f"{self._request.method} ".encode() + self._target + b" HTTP/1.1",
             f"Host: {host}:{port}".encode(),
-            *(name + b": " + value for name, value in self._request.fields),
+            *(name + b": " + value for name, value in (*self._request.fields, *self._upgrade)),
             *([f"Authorization: Bearer {bearer}".encode()] if bearer else []),
-            f"Content-Length: {len(self._body)}".encode(),
+            *([] if self._upgrade else [f"Content-Length: {len(self._body)}".encode()]),
         ]
         return b"\r\n".join([*lines, b"", self._body])
 
@@ -213,6 +216,13 @@ class Exchange:
         if self._hold is not None:
             yield b"X-Reconciler-Queue-Ms", str(self._hold.milliseconds).encode()
 
+    def on_upgraded(self, head: AnswerHead, first: bytes) -> None:
+        """Let the client and the engine speak to each other."""
+        self._has_head = self._is_joined = True
+        fields = (*(one for one in head.fields if _is_the_clients(one)), *UPGRADE)
+        if self._engine is not None:
+            self._client.join(self._engine, head._replace(fields=fields), first)
+
     def on_piece(self, piece: bytes) -> None:
         """Pass a piece of the body on."""
         if self._complaint is None:
@@ -242,6 +252,10 @@ class Exchange:
     def on_lost(self, reason: str) -> None:
         """Try once more what an old connection lost unheard; else tell the client."""
         engine, seat = self._engine, self._seat
+        if self._is_joined:
+            self._release()
+            self._client.end_body()
+            return
         if engine is not None and seat is not None and engine.used > 1 and not engine.heard:
             # It was closed while it was idle, before it saw this request; so are the others.
             seat.hang_up()

@@ -33,6 +33,7 @@ HIDDEN = re.compile(rb"%(?:2f|5c|00)|\\", re.IGNORECASE)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 REQUEST_ID_BYTES = 8
 
+WEB_SOCKET = b"websocket"
 BODILESS = {"GET", "HEAD"}
 NOT_OURS = {"CONNECT", "TRACE"}
 HOP_BY_HOP = {
@@ -84,6 +85,8 @@ class Request(NamedTuple):
     fields: tuple[Field, ...]
     length: int | None
     expects: bool
+    upgrades: bool = False
+    """Whether it asks for a web socket, for which nothing may stand behind its head."""
 
     def asked(self, name: str) -> str:
         """What the query says by a name, "" where it does not."""
@@ -132,6 +135,7 @@ def _request(head: RequestHead) -> Request | Refusal:
         fields=tuple(end_to_end(head.fields)),
         length=length,
         expects=head.value(b"expect").lower() == b"100-continue",
+        upgrades=head.value(b"upgrade").lower() == WEB_SOCKET and length == 0,
     )
 
 

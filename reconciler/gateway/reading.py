@@ -44,6 +44,8 @@ class RequestReader:
         self.begun = 0
         self.is_reading = self.is_deaf = False
         """Whether a request has begun and is not whole, and whether no more is read."""
+        self.left = b""
+        """What came behind a request for another protocol."""
         self._is_resumed, self._resumed = False, RESUMED
         self._begin()
 
@@ -118,10 +120,19 @@ class RequestReader:
         try:
             self._parser.feed_data(received)
         except httptools.HttpParserUpgrade as found:
+            rest = received[found.args[0] :]
             if self._judged is not None and isinstance(self._judged.found, AdmittedRequest):
+                if self._judged.found.may_upgrade:
+                    self._leave(self._judged, rest)
+                    return b""
                 self._read_on(self._judged.found.request)
-                return received[found.args[0] :]
+                return rest
         return b""
+
+    def _leave(self, judged: Judged, rest: bytes) -> None:
+        """Take a request behind which nothing more is HTTP."""
+        self.whole.append(WholeRequest(judged, b"", keeps=False, version="1.1"))
+        self.is_deaf, self.is_reading, self.left = True, False, rest
 
     def _read_on(self, request: Request) -> None:
         """Read the body of a request that asked for another protocol, which is not offered here."""

@@ -31,7 +31,7 @@ def _beneath(request: Request, entered: Entered, body: bytes) -> Routing:
     return Routing(
         entered.named["model"],
         stream=isinstance(said, Routing) and said.stream,
-        only_looks=request.method in BODILESS,
+        only_looks=request.method in BODILESS and not request.upgrades,
         target=b"/" + entered.named.get("path", "").encode() + query[1] + query[2],
     )
 

@@ -58,6 +58,9 @@ class Asker:
         assert reason
         self.end = LOST
 
+    def on_upgraded(self, head: AnswerHead, first: bytes) -> None:
+        raise AssertionError("nobody asked for another protocol")
+
     @property
     def answer(self) -> Answer:
         return Answer(self.head.status, compared(self.head.fields), bytes(self.body), self.end)
