@@ -14,6 +14,7 @@ from reconciler.core.report.conditions import (
     model_conditions,
 )
 from reconciler.model.facts import Saved
+from reconciler.model.gpu import GIB
 from reconciler.model.observed import POWER, TESTIMONY, UNIT, Observed
 from reconciler.model.records import (
     Carried,
@@ -140,13 +141,23 @@ def _step(record: StepDone) -> dict[str, Any]:
 
 
 def _said(evidence: Mapping[str, Any]) -> str:
-    """What a person wants to know of a step's evidence: the conversations in it."""
-    slots, lost = evidence.get("slots"), evidence.get("lost")
-    if isinstance(lost, list):
-        return f"lost: what was in {slots_named(lost)}"
-    if not isinstance(slots, list):
-        return ""
-    return ", ".join(_of_slot(slot) for slot in slots)
+    """What a person wants to know of a step's evidence: conversations, and the cards' memory."""
+    slots, lost, memory = (evidence.get(key) for key in ("slots", "lost", "card_memory"))
+    said = [f"lost: what was in {slots_named(lost)}"] if isinstance(lost, list) else []
+    said += map(_of_slot, slots) if isinstance(slots, list) else []
+    said += _of_cards(memory) if isinstance(memory, dict) else []
+    return ", ".join(said)
+
+
+MOMENTS = ("before_stop", "after_stop", "after_settle", "after_start")
+
+
+def _of_cards(memory: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """How much of each card was held at each moment, in their order."""
+    for card in sorted({card for held in memory.values() for card in held}):
+        moments = (memory.get(moment, {}) for moment in MOMENTS)
+        sizes = (held[card] / GIB for held in moments if card in held)
+        yield f"card {card} held {' then '.join(f'{size:.1f} GiB' for size in sizes)}"
 
 
 def _of_slot(slot: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from reconciler.model.leasing import Leased, Released
-from reconciler.model.metrics import Histogram, Labels, MetricFamily, counted, timed
+from reconciler.model.metrics import Histogram, Labels, MetricFamily, counted, gauged, timed
 from reconciler.model.records import Row, RunClosed, RunOpened, StepDone
 
 RESTORE = "restore_slots"
@@ -25,6 +25,7 @@ class RowTally:
         self._owners = dict[tuple[str, str], str]()
         self._runs, self._leases = Counter[Labels](), Counter[Labels]()
         self._restores, self._tokens = Counter[Labels](), Counter[Labels]()
+        self._held = dict[Labels, float]()
         self._run_seconds = defaultdict[Labels, Histogram](lambda: Histogram(RUN_SECONDS))
         self._step_seconds = defaultdict[Labels, Histogram](lambda: Histogram(RUN_SECONDS))
 
@@ -48,6 +49,11 @@ class RowTally:
 
     def _step(self, done: StepDone) -> None:
         self._step_seconds[done.step, done.outcome].add(done.seconds)
+        memory = done.evidence.get("card_memory")
+        for moment, held in memory.items() if isinstance(memory, dict) else ():
+            sizes = held.items() if isinstance(held, dict) else ()
+            for card, size in sizes:
+                self._held[done.host, card, moment] = float(str(size))
         if done.step == RESTORE:
             self._restores[done.model, done.outcome] += 1
             slots = done.evidence.get("slots")
@@ -84,5 +90,7 @@ class RowTally:
         yield counted("leases_total", "Leases that are over.", lease, self._leases)
         restore = ("model", "outcome")
         yield counted("restores_total", "Restores of a model.", restore, self._restores)
+        moment = ("host", "card", "moment")
+        yield gauged("gpu_memory_bytes", "What a card held last then.", moment, self._held)
         tokens = "Tokens that came back."
         yield counted("restored_tokens_total", tokens, ("model",), self._tokens)

@@ -25,6 +25,7 @@ from reconciler.effects import (
 )
 from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, EffectContext
 from reconciler.errors import Declined, DurabilityError, ReconcilerError
+from reconciler.loop.card_memory import weighed
 from reconciler.loop.progress import Progress
 from reconciler.loop.run_end import RunEnd
 from reconciler.loop.run_state import RunState, model_of
@@ -282,7 +283,8 @@ class StepRun:
             state.started[model_of(step)] += 1
             state.unproven.add(model_of(step))
         counted = self._counted(seen.outcome, before, evidence)
-        await self._record(seen, self._restored(seen.world, counted))
+        held = await weighed(step, state.observer, before, seen.world)
+        await self._record(seen, {**self._restored(seen.world, counted), **held})
 
     def _await_trial(self) -> None:
         # What was waited for must still be proven by a trial, also where another run started it.

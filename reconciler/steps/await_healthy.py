@@ -20,6 +20,7 @@ class AwaitHealthy(ModelStep):
         "the port answers, belongs to our unit, and gave one real answer of its task"
     )
     acts: ClassVar[bool] = False
+    weighed_after: ClassVar[str] = "after_start"
     in_doubt: ClassVar[InDoubt] = "observable"
     awaits_start: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (0.005, 0.25)

@@ -83,6 +83,7 @@ class AwaitVram(Step):
 
     ensures: ClassVar[str] = "enough accelerator memory is free, on every card that is meant"
     acts: ClassVar[bool] = False
+    weighed_after: ClassVar[str] = "after_settle"
     in_doubt: ClassVar[InDoubt] = "observable"
     poll: ClassVar[tuple[float, float]] = (0.05, 0.5)
 

@@ -46,7 +46,7 @@ class Step(Value):
     What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it
     `waits_for_clients`, or `needs_calm` while they may come back; it `puts_back` conversations; or
     `ends_down`, when the host is seen to be down. It `counts` where two plans differ that do not
-    both have it.
+    both have it. How much of each card is held is noted as `weighed_before` and `weighed_after` it.
     """
 
     ensures: ClassVar[str]
@@ -67,6 +67,8 @@ class Step(Value):
     puts_back: ClassVar[bool] = False
     ends_down: ClassVar[bool] = False
     counts: ClassVar[bool] = True
+    weighed_before: ClassVar[str] = ""
+    weighed_after: ClassVar[str] = ""
 
     kind: str
     host: str

@@ -24,6 +24,8 @@ class Stop(ModelStep):
     in_doubt: ClassVar[InDoubt] = "observable"
     tears_down: ClassVar[bool] = True
     destructive: ClassVar[bool] = True
+    weighed_before: ClassVar[str] = "before_stop"
+    weighed_after: ClassVar[str] = "after_stop"
 
     kind: Literal["stop"] = "stop"
     deadline: float = 60.0

@@ -51,6 +51,16 @@ def test_steps_restores_and_their_tokens_are_counted() -> None:
     assert 'restored_tokens_total{model="a"} 40' in seen
 
 
+def test_the_memory_that_a_card_held_last_is_told() -> None:
+    weighed = {"before_stop": {"0": 800, "1": 5}, "after_stop": {"0": 0}, "strange": 1}
+    seen = tallied(
+        (1.0, done("stop", evidence={"card_memory": weighed})),
+        (2.0, done("stop", evidence={"card_memory": {"before_stop": {"0": 900}}})),
+    )
+    assert 'gpu_memory_bytes{host="h",card="0",moment="before_stop"} 900' in seen
+    assert 'gpu_memory_bytes{host="h",card="1",moment="before_stop"} 5' in seen
+
+
 def test_leases_are_counted_by_who_had_them_and_how_they_ended() -> None:
     def leased(term: Term | None = None) -> Leased:
         return Leased(host="h", model="b", wanted=DIGEST, term=term)
