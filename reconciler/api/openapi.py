@@ -19,6 +19,7 @@ REST = {
     "engine": "Answered by the engine of the model that the body names.",
     "models": "The models that may be named, or one of them.",
     "running": "The models that are there or on their way.",
+    "states": "How far each model is, whenever that changes, as server-sent events.",
     "load": "Bring a model in when it is its turn.",
     "alive": "Whether the process lives.",
     "ready": "Whether it can do all that it is for, or why not.",

@@ -15,6 +15,7 @@ from reconciler.gateway.doorkeeper import Doorkeeper
 from reconciler.gateway.exchange import Exchange
 from reconciler.gateway.listening import Listening, addresses
 from reconciler.gateway.seats import Seats
+from reconciler.gateway.states import StateChanges
 from reconciler.gateway.telling import Telling
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class SocketFront:
         clock, wall = clocks
         self._listening, self._seconds = listening, finish
         self.doors = Seats(clock, wall())
-        self._control = control(self.doors)
+        self._control, self._states = control(self.doors), StateChanges(self.doors)
         self.clients = Clients(self.doors.counts)
         self._doorkeeper = Doorkeeper(self.doors, rings, wall)
 
@@ -79,6 +80,8 @@ class SocketFront:
                 return Exchange(client, admitted, body, self.doors)
             case "control":
                 return ControlExchange(client, admitted, body, self._control)
+            case "states":
+                return ControlExchange(client, admitted, body, self._states)
             case _:
                 return Telling(client, admitted, body, self.doors)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
+import pytest
+
+from reconciler.gateway import states
 from reconciler.model.traffic import Routes
-from tests.gateway_stand import ROUTES, Stand, standing, until
+from tests.gateway_stand import ROUTES, WITHIN, Stand, standing, until
 from tests.scripted_engine import answers, scripted
 
 LENT = Routes(
@@ -132,3 +137,32 @@ async def test_who_beckons_a_model_in_vain_holds_nothing() -> None:
         await stand.client.post("/models/load", json={"model": "a"})
         stand.front.doors.leave()
         assert stand.seat.demand.waiting == 0
+
+
+async def test_who_follows_is_told_whenever_a_model_comes_or_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(states, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(states, "BEAT_LOOKS", 1)
+    async with standing() as stand, scripted(answers) as engine:
+        async with stand.client.stream("GET", "/models/sse") as told:
+            beats = told.aiter_lines()
+            assert [await anext(beats) for _ in range(3)] == [": keepalive", "", ": keepalive"]
+            await stand.admit(engine)
+            assert json.loads(await first(beats)) == changed("a", "loaded")
+            stand.seat.close("it is stopped")
+            assert json.loads(await first(beats)) == changed("a", "loading")
+        head = await stand.client.head("/models/sse")
+        assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
+
+
+async def first(lines: AsyncIterator[str]) -> str:
+    async with asyncio.timeout(WITHIN):
+        async for line in lines:
+            if line.startswith("data: "):
+                return line[6:]
+    raise AssertionError
+
+
+def changed(name: str, state: str) -> dict[str, object]:
+    return {"model": name, "event": "status_change", "data": {"status": state}}
