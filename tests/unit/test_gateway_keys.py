@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from reconciler.errors import Misused, Unreachable
 from reconciler.gateway.doorkeeper import UNAUTHORIZED_SECONDS
 from reconciler.gateway.listening import Listening
+from reconciler.gateway.routes import TABLE, Entrance
 from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
 from reconciler.model.key_scope import KeyScope
 from tests.gateway_stand import CHAT, ROUTES, Stand, standing, until
@@ -162,3 +165,30 @@ async def test_an_address_that_the_file_changes_counts_from_the_next_start() -> 
         assert "until `serve` is restarted" in stand.front.doors.route(moved)
         same = ROUTES.model_copy(update={"listen": "127.0.0.1:8400"})
         assert stand.front.doors.route(same) == ""
+
+
+ASKS_A_MODEL = [one for one in TABLE if one.scope == "infer" and one.answer != "moved"]
+
+
+async def test_on_no_route_does_a_key_reach_a_model_that_it_is_not_for() -> None:
+    async with standing(rings=lambda: RING) as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        told = [await of_a(stand, entrance) for entrance in ASKS_A_MODEL]
+        wrong = [
+            f"{entrance.shape}: {answer.status_code} {answer.text}"
+            for entrance, answer in zip(ASKS_A_MODEL, told, strict=True)
+            if answer.status_code not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+        ]
+        assert wrong == []
+        assert engine.heard == []
+
+
+async def of_a(stand: Stand, entrance: Entrance) -> httpx.Response:
+    """Ask for the model a, with a key for b alone, in each way that a route knows."""
+    path = re.sub(r"\{\w+(\.\.\.)?\}", "a", entrance.shape)
+    if entrance.method == "GET":
+        return await stand.client.get(path, params={"model": "a"}, headers=sent("2"))
+    if entrance.body == "form":
+        form: dict[str, Any] = {"model": (None, "a"), "file": ("a.wav", b"")}
+        return await stand.client.post(path, files=form, headers=sent("2"))
+    return await stand.client.post(path, json={"model": "a"}, headers=sent("2"))
