@@ -72,6 +72,7 @@ def routes(wanted: Wanted) -> Routes:
         names=gateway.names,
         origins=gateway.origins,
         listen=gateway.listen,
+        largest=gateway.limits.body,
     )
 
 

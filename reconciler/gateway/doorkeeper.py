@@ -25,6 +25,7 @@ from reconciler.gateway.keys import Requester
 from reconciler.gateway.naming import Spoken
 from reconciler.gateway.routes import ROUTER, Entered
 from reconciler.gateway.upstream import beneath_cookie, beneath_page
+from reconciler.model.gateway import LARGEST_BODY
 
 if TYPE_CHECKING:
     import asyncio
@@ -61,7 +62,7 @@ class Judged(NamedTuple):
     """What becomes of a request, and what its answer says beside.
 
     `spoken` is the protocol for errors; `closes` where what follows cannot be told from it;
-    `is_head` where an answer has no body.
+    `is_head` where an answer has no body; `largest` is how many bytes its own may have.
     """
 
     found: AdmittedRequest | Refusal
@@ -69,6 +70,7 @@ class Judged(NamedTuple):
     fields: tuple[Field, ...] = ()
     closes: bool = False
     is_head: bool = False
+    largest: int = LARGEST_BODY
 
     @property
     def route(self) -> str:
@@ -141,7 +143,8 @@ class Doorkeeper:
         fields = (identified, *let)
         found = self._called(head, request, entry)
         spoken = ROUTER.spoken(request.path)
-        return Judged(found, spoken, fields, is_head=request.method == "HEAD")
+        is_head, largest = request.method == "HEAD", self._seats.largest
+        return Judged(found, spoken, fields, is_head=is_head, largest=largest)
 
     def _called(
         self, head: RequestHead, request: Request, entry: Entry

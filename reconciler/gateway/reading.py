@@ -13,7 +13,6 @@ from reconciler.gateway.head import LARGEST_HEAD, Refusal, Request, RequestHead
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_BODY = 32 * 1024 * 1024
 CHUNK_FRAME = 32
 """How much may stand around each chunk of a body."""
 
@@ -182,11 +181,11 @@ class RequestReader:
         )
         self._judged = self._judge(head)
         if isinstance(self._judged.found, AdmittedRequest):
-            self._announced(self._judged.found.request)
+            self._announced(self._judged.found.request, self._judged.largest)
 
-    def _announced(self, request: Request) -> None:
-        if request.length is not None and request.length > LARGEST_BODY:
-            self._judged = TOO_LARGE
+    def _announced(self, request: Request, largest: int) -> None:
+        if request.length is not None and request.length > largest:
+            self._judged = too_large(largest)
         elif request.expects and not self.whole:
             self._welcome()
 
@@ -196,11 +195,11 @@ class RequestReader:
 
     def on_body(self, piece: bytes) -> None:
         """Keep a piece of the body."""
-        if self._is_refused:
+        if self._judged is None or self._is_refused:
             return
         self._body += piece
-        if self.held > LARGEST_BODY:
-            self._judged = TOO_LARGE
+        if self.held > self._judged.largest:
+            self._judged = too_large(self._judged.largest)
             self._body.clear()
 
     def on_message_complete(self) -> None:
@@ -226,6 +225,10 @@ class _TooLarge(Exception):
 
 
 HEAD_TOO_LARGE = Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes")
-TOO_LARGE = Judged(
-    Refusal(413, f"the body is larger than {LARGEST_BODY // 1024 // 1024} MiB"), closes=True
-)
+
+
+def too_large(largest: int) -> Judged:
+    """The refusal of a body with more bytes than that."""
+    said = f"the body is larger than {largest / 1024 / 1024:g} MiB"
+    more = "`limits` under `gateway` of inventory.yaml may allow more"
+    return Judged(Refusal(413, f"{said}; {more}"), closes=True)

@@ -18,6 +18,7 @@ from reconciler.gateway.listing import ListedModel
 from reconciler.gateway.lobby import SeatsLobby
 from reconciler.gateway.seat import Seat
 from reconciler.model.facts import Fact, Known, UnitIdentity
+from reconciler.model.gateway import LARGEST_BODY
 from reconciler.model.metrics import MetricFamily
 from reconciler.model.traffic import Admitting, Route, Routes, Traffic
 from reconciler.ports import EngineWay, Evidence
@@ -90,6 +91,7 @@ class Seats:
         self._main: str | None = None
         self._allowances = dict[str, Allowance]()
         self.names = self.origins = frozenset[str]()
+        self.largest = LARGEST_BODY
         self.listens: str | None = None
         """Where the files said that requests are taken, when it began; None where they did not."""
 
@@ -107,6 +109,7 @@ class Seats:
         """
         self._is_routed, self._main = True, routes.main
         self.names, self.origins = frozenset(routes.names), frozenset(routes.origins)
+        self.largest = routes.largest
         there = {(route.model, route.host) for route in routes.models}
         gone = [
             self._seats.pop(name)

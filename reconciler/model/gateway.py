@@ -8,12 +8,16 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from reconciler.model.names import Value
-from reconciler.model.quantity import expected
+from reconciler.model.quantity import Memory, expected
 
 ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 PORTS = 65536
+
+LARGEST_BODY = 32 * 1024 * 1024
+MOST_OF_A_BODY = 256 * 1024 * 1024
+"""As much as all requests together."""
 
 
 def _address(value: object) -> object:
@@ -25,6 +29,10 @@ def _address(value: object) -> object:
 
 def _list(value: object) -> object:
     return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _empty_mapping(value: object) -> object:
+    return {} if value is None else value
 
 
 def _name(value: object) -> object:
@@ -43,6 +51,15 @@ def _origin(value: object) -> object:
 
 HostAlias: TypeAlias = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
 PageOrigin: TypeAlias = Annotated[str, BeforeValidator(_origin, json_schema_input_type=str)]
+
+
+class GatewayLimits(Value):
+    """What is taken of one client."""
+
+    body: Annotated[Memory, Field(le=MOST_OF_A_BODY)] = Field(
+        default=LARGEST_BODY,
+        description='How large a request may be, such as "64 MiB"; up to 256 MiB.',
+    )
 
 
 class Gateway(Value):
@@ -70,3 +87,7 @@ class Gateway(Value):
         default=(),
         description="The pages of other hosts whose scripts may ask, such as https://chat.home.",
     )
+    limits: Annotated[
+        GatewayLimits,
+        BeforeValidator(_empty_mapping, json_schema_input_type=GatewayLimits | None),
+    ] = Field(default=GatewayLimits(), description="What is taken of one client.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model.facts import UnitIdentity
+from reconciler.model.gateway import LARGEST_BODY
 from reconciler.model.names import HostName, ModelName, Value
 
 
@@ -51,7 +52,8 @@ class Routes(Value):
     """All models that requests may name; `main` is for those that name none, where it is clear.
 
     `names` are those that the gateway itself answers to beside this machine's own, `origins` those
-    of pages elsewhere that may ask, `listen` where it should take requests.
+    of pages elsewhere that may ask, `listen` where it should take requests, `largest` how many
+    bytes a request may have.
     """
 
     models: tuple[Route, ...] = ()
@@ -59,3 +61,4 @@ class Routes(Value):
     names: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     listen: str = ""
+    largest: int = LARGEST_BODY

@@ -12,7 +12,7 @@ import pytest
 from reconciler.gateway import clients, seats
 from reconciler.gateway.client import STALLED_SECONDS, ClientConnection
 from reconciler.gateway.counts import Counts
-from tests.gateway_stand import CHAT, WITHIN, Stand, standing, until
+from tests.gateway_stand import CHAT, ROUTES, WITHIN, Stand, standing, until
 from tests.scripted_engine import Heard, answers, scripted
 
 if TYPE_CHECKING:
@@ -220,3 +220,13 @@ async def sends(writer: asyncio.StreamWriter, size: int) -> None:
     for _ in range(size // MIB):
         writer.write(bytes(MIB))
         await writer.drain()
+
+
+async def test_the_file_says_how_large_a_request_may_be() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        stand.front.doors.route(ROUTES.model_copy(update={"largest": 2 * 1024 * 1024}))
+        assert (await stand.ask(messages=["x" * 1_900_000])).status_code == 200
+        told = await stand.ask(messages=["x" * 2_200_000])
+        assert told.status_code == 413
+        assert "the body is larger than 2 MiB; `limits` under `gateway`" in told.text

@@ -227,6 +227,8 @@ def test_a_gateway_is_reached_where_and_as_it_says() -> None:
     gateway = inventory(gateway=written).gateway
     assert (gateway.listen, gateway.names) == ("[::]:80", ("llm.home",))
     assert gateway.origins == ("https://chat.home:8443",)
+    assert gateway.limits == inventory(gateway={"limits": None}).gateway.limits
+    assert inventory(gateway={"limits": {"body": "64 MiB"}}).gateway.limits.body == 64 * 1024**2
 
 
 @pytest.mark.parametrize(
@@ -242,6 +244,8 @@ def test_a_gateway_is_reached_where_and_as_it_says() -> None:
         ({"origins": ["https://chat.home/"]}, "such as https://chat.home"),
         ({"origins": ["*"]}, "such as https://chat.home"),
         ({"origins": [1]}, "such as https://chat.home"),
+        ({"limits": {"body": 64}}, "at least 1 MiB"),
+        ({"limits": {"body": "1 GiB"}}, "less than or equal to 268435456"),
     ],
 )
 def test_a_gateway_that_cannot_be_meant_is_said(written: dict[str, Any], expected: str) -> None:
