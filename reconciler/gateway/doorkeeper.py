@@ -21,7 +21,7 @@ from reconciler.gateway.head import (
     judged,
     request_id,
 )
-from reconciler.gateway.keys import Requester
+from reconciler.gateway.keys import KnownKeys, Requester, known
 from reconciler.gateway.naming import Spoken
 from reconciler.gateway.routes import ROUTER, Entered
 from reconciler.gateway.upstream import beneath_cookie, beneath_page
@@ -119,6 +119,14 @@ class Doorkeeper:
         """Take what knows names and origins, what reads the keys, and the wall clock."""
         self._seats, self._rings, self._wall = seats, rings, wall
         self._failures = Failures()
+        self._ring: KeyRing | None = None
+        self._known: KnownKeys | None = None
+
+    def _keys(self) -> KnownKeys | None:
+        ring = self._rings()
+        if ring is not self._ring:
+            self._ring, self._known = ring, None if ring is None else known(ring)
+        return self._known
 
     def entry(self, transport: asyncio.BaseTransport) -> Entry:
         """The way in of a new connection."""
@@ -161,7 +169,7 @@ class Doorkeeper:
 
     def _requester(self, head: RequestHead, entered: Entered, entry: Entry) -> Requester | Refusal:
         try:
-            guarding = Guarding(self._rings(), self._seats.origins, self._wall())
+            guarding = Guarding(self._keys(), self._seats.origins, self._wall())
         except ReconcilerError as error:
             # Whom they let in is not known, so nobody is.
             return Refusal(503, error.message)

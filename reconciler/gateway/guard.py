@@ -10,9 +10,17 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from reconciler.gateway.head import Field, Refusal, RequestHead
-from reconciler.gateway.keys import HERE, MAKE, NOBODY, OWNER, Requester, offered, requester
+from reconciler.gateway.keys import (
+    HERE,
+    MAKE,
+    NOBODY,
+    OWNER,
+    KnownKeys,
+    Requester,
+    offered,
+    requester,
+)
 from reconciler.gateway.routes import Entrance
-from reconciler.model.access_key import KeyRing
 
 SAFE = {b"GET", b"HEAD"}
 OWN_PAGE = {b"same-origin", b"none"}
@@ -34,7 +42,7 @@ class Doorway(NamedTuple):
 class Guarding(NamedTuple):
     """What is known of keys (None: there are none), which pages elsewhere may ask, and the time."""
 
-    ring: KeyRing | None
+    keys: KnownKeys | None
     origins: Collection[str]
     now: float
 
@@ -51,7 +59,7 @@ def admitted(
     if entrance.scope == "none":
         return NOBODY
     is_near = door.is_local and is_local_name and not any(head.values(one) for one in FORWARDED)
-    found = HERE if by.ring is None and is_near else _keyed(head, by)
+    found = HERE if by.keys is None and is_near else _keyed(head, by)
     if isinstance(found, Refusal) or entrance.scope in found.scopes:
         return found
     return _beyond(found, entrance)
@@ -64,7 +72,7 @@ def _user(uid: int, own: int) -> Requester | Refusal:
 
 
 def _keyed(head: RequestHead, by: Guarding) -> Requester | Refusal:
-    return requester(by.ring or KeyRing(), offered(head.fields), by.now)
+    return requester(by.keys or {}, offered(head.fields), by.now)
 
 
 def _beyond(found: Requester, entrance: Entrance) -> Refusal:
@@ -75,11 +83,10 @@ def _beyond(found: Requester, entrance: Entrance) -> Refusal:
 
 def _foreign(head: RequestHead, origins: Collection[str]) -> Refusal | None:
     """Why the page that asks may not: a browser sends what any page wants, with what it knows."""
+    origin, site = head.value(b"origin"), head.value(b"sec-fetch-site")
     changes = head.method not in SAFE or bool(head.values(b"upgrade"))
-    if not changes or allowed_origin(head, origins):
+    if not (origin or site) or not changes or allowed_origin(head, origins):
         return None
-    origin = head.value(b"origin")
-    site = head.value(b"sec-fetch-site")
     if origin and not _is_same(origin, head.value(b"host")):
         shown = origin.decode("latin-1")
         return Refusal(403, f"a page of {shown} asks; {LET_IN} {shown}")
@@ -115,7 +122,7 @@ CONTENT_TYPES = {"json": b"application/json", "form": b"multipart/form-data"}
 def allowed_origin(head: RequestHead, origins: Collection[str]) -> bytes:
     """The origin of a page elsewhere that may ask, b"" where there is none."""
     origin = head.value(b"origin")
-    return origin if origin.decode("latin-1").lower() in origins else b""
+    return origin if origin and origin.decode("latin-1").lower() in origins else b""
 
 
 def cross_origin(head: RequestHead, origins: Collection[str]) -> tuple[Field, ...]:

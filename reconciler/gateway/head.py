@@ -69,7 +69,8 @@ class RequestHead:
 
     def value(self, name: bytes) -> bytes:
         """What the first field of a name in lower case says, nothing without one."""
-        return next(iter(self.values(name)), b"")
+        found = self._by_name.get(name)
+        return found[0] if found else b""
 
 
 class Request(NamedTuple):

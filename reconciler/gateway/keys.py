@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
 
 from reconciler.gateway.head import Field, Refusal
 from reconciler.gateway.routes import Scope
@@ -23,9 +23,6 @@ GRANTS: dict[KeyScope, frozenset[Scope]] = {
     "admin": frozenset({"none", "list", "infer", "read", "operate", "admin"}),
 }
 """What each scope of a key opens."""
-
-UNKNOWN = AccessKey(id="0" * 8, name="unknown", sha256="0" * 64, scopes=("infer",))
-"""What a key is compared with that nobody knows, so that this takes as long."""
 
 MAKE = "`reconciler key add NAME --scope {scope}` makes one"
 
@@ -44,12 +41,27 @@ class Requester(NamedTuple):
         return not self.models or model_name in self.models
 
 
+class KnownKey(NamedTuple):
+    """What a key is compared with, and whose it is until when."""
+
+    sha256: str
+    expires: float | None
+    requester: Requester
+
+
+KnownKeys: TypeAlias = Mapping[str, KnownKey]
+"""Keys by their ids."""
+
 NOBODY = Requester("", frozenset({"none"}))
 HERE = Requester("", GRANTS["infer"] | GRANTS["read"])
 """Whoever asks over the loopback where no keys were made."""
 
 OWNER = Requester("", GRANTS["admin"])
 """Who asks by the control socket, which only the user that runs this may use, and root."""
+
+
+UNKNOWN = KnownKey("0" * 64, None, NOBODY)
+"""What a key is compared with that nobody knows, so that this takes as long."""
 
 
 def offered(fields: Iterable[Field]) -> tuple[str, ...]:
@@ -75,23 +87,31 @@ def _password(text: str) -> str:
         return ""
 
 
-def requester(ring: KeyRing, texts: Iterable[str], now: float) -> Requester | Refusal:
-    """Whose keys these are; the first that is known counts."""
-    known = {key.id: key for key in ring.keys}
-    found = [key for text in texts if (key := _matching(known, text)) is not None]
-    if not found:
-        said = f"no key that is known here was sent; {MAKE.format(scope='infer')}"
-        return Refusal(401, f"{said}, to be sent as Authorization: Bearer KEY")
-    key = found[0]
-    if key.expires is not None and key.expires <= now:
-        return Refusal(401, f"the key {key.name} has expired; {MAKE.format(scope='infer')}")
+def known(ring: KeyRing) -> KnownKeys:
+    """The keys by their ids, as each request looks them up."""
+    return {key.id: KnownKey(key.sha256, key.expires, _requester(key)) for key in ring.keys}
+
+
+def _requester(key: AccessKey) -> Requester:
     scopes = frozenset[Scope]().union(*(GRANTS[scope] for scope in key.scopes))
     return Requester(key.name, scopes, frozenset(key.models), key.in_flight, key.waiting)
 
 
-def _matching(known: dict[str, AccessKey], text: str) -> AccessKey | None:
+def requester(keys: KnownKeys, texts: Iterable[str], now: float) -> Requester | Refusal:
+    """Whose keys these are; the first that is known counts."""
+    found = next((key for text in texts if (key := _matching(keys, text)) is not None), None)
+    if found is None:
+        said = f"no key that is known here was sent; {MAKE.format(scope='infer')}"
+        return Refusal(401, f"{said}, to be sent as Authorization: Bearer KEY")
+    if found.expires is not None and found.expires <= now:
+        who = found.requester.name
+        return Refusal(401, f"the key {who} has expired; {MAKE.format(scope='infer')}")
+    return found.requester
+
+
+def _matching(keys: KnownKeys, text: str) -> KnownKey | None:
     prefix, id_, secret = text[: len(PREFIX)], text[len(PREFIX) : 11], text[12:]
-    key = known.get(id_, UNKNOWN)
+    key = keys.get(id_, UNKNOWN)
     is_right = hmac.compare_digest(key.sha256, hashed(secret))
     is_one = prefix == PREFIX and text[11:12] == "_" and key is not UNKNOWN
     return key if is_right and is_one else None

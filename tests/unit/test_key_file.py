@@ -11,7 +11,7 @@ from reconciler.edge.clock import SystemClock
 from reconciler.edge.key_file import KeyFile
 from reconciler.errors import Misused, Unreachable, WriteFailed
 from reconciler.gateway.head import Refusal
-from reconciler.gateway.keys import requester
+from reconciler.gateway.keys import known, requester
 from reconciler.model.access_key import KeyRing
 from reconciler.model.key_scope import KeyScope
 from reconciler.render.keys_text import keys_text
@@ -35,16 +35,16 @@ def test_a_key_that_was_made_lets_in_until_it_is_removed(tmp_path: Path) -> None
     assert made.rpartition("_")[2] not in path.read_text()
     ring = reader.ring()
     assert ring is not None
-    found = requester(ring, [made], CLOCK.wall())
+    found = requester(known(ring), [made], CLOCK.wall())
     assert not isinstance(found, Refusal)
     assert (found.name, found.may_use("tiny"), found.may_use("other")) == ("laptop", True, False)
-    assert isinstance(requester(ring, [made], CLOCK.wall() + 31 * 86400), Refusal)
+    assert isinstance(requester(known(ring), [made], CLOCK.wall() + 31 * 86400), Refusal)
     add(writer, "phone")
     assert [one.name for one in key.list_(reader).document.keys] == ["laptop", "phone"]
     key.remove(writer, "laptop")
     ring = reader.ring()
     assert ring is not None
-    assert isinstance(requester(ring, [made], CLOCK.wall()), Refusal)
+    assert isinstance(requester(known(ring), [made], CLOCK.wall()), Refusal)
     key.remove(writer, "phone")
     assert reader.ring() is None, "an empty ring is none"
 

@@ -10,14 +10,14 @@ import pytest
 from reconciler.gateway.allowance import Allotment, Allowance
 from reconciler.gateway.guard import Doorway, Guarding, admitted, cross_origin
 from reconciler.gateway.head import Field, Refusal, RequestHead
-from reconciler.gateway.keys import Requester, offered, requester
+from reconciler.gateway.keys import Requester, known, offered, requester
 from reconciler.gateway.routes import TABLE, Entrance
 from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
 
 SECRET = "s" * 43
 KEY = written("0123abcd", SECRET)
 MADE = AccessKey(id="0123abcd", name="laptop", sha256=hashed(SECRET), scopes=("infer",), expires=9)
-RING = KeyRing(keys=(MADE,))
+RING = known(KeyRing(keys=(MADE,)))
 BASIC = base64.b64encode(f"me:{KEY}".encode())
 
 
