@@ -12,7 +12,7 @@ from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.core.retries import RETRY
-from reconciler.errors import Unexpected
+from reconciler.errors import ReconcilerError, Unexpected, WriteFailed
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
@@ -86,7 +86,7 @@ class HostLoop:
     ) -> None:
         self._deps = deps
         self._slice, self._provenance, self._rules = slice_, provenance, rules
-        lobby = deps.doors.lobby(slice_.host.name) if deps.doors else None
+        self._lobby = lobby = deps.doors.lobby(slice_.host.name) if deps.doors else None
         self._turns = TurnTaking(lobby, deps.cache, deps.clock, deps.say) if lobby else None
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
@@ -149,8 +149,14 @@ class HostLoop:
                         await self._rest()
             except Unexpected as error:
                 await self._recover(error)
+            except WriteFailed as error:
+                # Nothing is done that is not recorded; what serves, requests may still reach.
+                if self._lobby is None:
+                    raise
+                self._lobby.report(f"nothing can be switched: {error.message}")
+                await self._recover(error)
 
-    async def _recover(self, error: Unexpected) -> None:
+    async def _recover(self, error: ReconcilerError) -> None:
         """Tell what broke outside the pass itself, and leave the host alone for a while."""
         self._unsettled += 1
         self.passed.set()

@@ -6,7 +6,7 @@ import re
 
 from tests.rules.tree import ROOT, for_each
 
-PAGES = ("properties.md", "security.md")
+PAGES = ("gateway.md", "properties.md", "security.md")
 TESTS = re.compile(r"tests/[\w/]+\.py(?:::\w+)?")
 NAMED = sorted(
     {
