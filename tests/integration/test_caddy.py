@@ -7,7 +7,7 @@ import re
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -15,7 +15,7 @@ import httpx
 from reconciler.gateway.front import SocketFront
 from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
 from tests.engine import free_port
-from tests.gateway_stand import CHAT, ROUTES, Stand, a_front, until
+from tests.gateway_stand import CHAT, ROUTES, Stand, a_front
 from tests.needs import program
 from tests.scripted_engine import Heard, scripted
 
@@ -53,7 +53,7 @@ async def proxied(folder: Path) -> AsyncIterator[tuple[SocketFront, httpx.AsyncC
     front.doors.route(ROUTES.model_copy(update={"names": (NAME,)}))
     async with front.opened() as (address,):
         with caddy(recipe(address, port, folder), folder):
-            trusted = await certificate(folder)
+            trusted = await certificate(folder, port)
             url = f"https://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=url, verify=trusted, timeout=WITHIN) as client:
                 yield front, client
@@ -72,12 +72,19 @@ def caddy(recipe: str, folder: Path) -> Iterator[None]:
             running.terminate()
 
 
-async def certificate(folder: Path) -> ssl.SSLContext:
-    """Wait for Caddy's own certificate, and that of the site."""
+async def certificate(folder: Path, port: int) -> ssl.SSLContext:
+    """Wait until Caddy has its own certificate, and shows that of the site."""
     root = folder / "pki" / "authorities" / "local" / "root.crt"
-    site = folder / "certificates" / "local" / NAME / f"{NAME}.key"
-    await until(lambda: root.is_file() and site.is_file())
-    return ssl.create_default_context(cafile=str(root))
+    async with asyncio.timeout(WITHIN):
+        while True:
+            with suppress(OSError):
+                trusted = ssl.create_default_context(cafile=str(root))
+                _, writer = await asyncio.open_connection(
+                    "127.0.0.1", port, ssl=trusted, server_hostname=NAME
+                )
+                writer.close()
+                return trusted
+            await asyncio.sleep(0.02)
 
 
 def asking(client: httpx.AsyncClient, **fields: str) -> httpx.Request:
@@ -121,3 +128,29 @@ async def test_no_request_passes_without_a_key_or_by_another_name(tmp_path: Path
         front.doors.route(ROUTES)
         answer = await client.send(asking(client))
         assert (answer.status_code, "llm.home" in answer.text) == (421, True)
+
+
+async def test_web_sockets_go_through(tmp_path: Path) -> None:
+    async def echoes(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n")
+        writer.write(b"Connection: Upgrade\r\nSec-WebSocket-Accept: s\r\n\r\nhello")
+        writer.write(await heard.reader.readexactly(5))
+        await writer.drain()
+        await heard.reader.read()
+
+    asks = f"GET /upstream/a/v1/realtime HTTP/1.1\r\nHost: {NAME}\r\nConnection: Upgrade\r\n"
+    asks += "Upgrade: websocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n"
+    asks += f"Authorization: {SENT['Authorization']}\r\n\r\n"
+    async with proxied(tmp_path) as (front, client), scripted(echoes) as engine:
+        await Stand(front, "", client).admit(engine)
+        port = client.base_url.port or 0
+        trusted = await certificate(tmp_path, port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=trusted, server_hostname=NAME
+        )
+        writer.write(asks.encode())
+        async with asyncio.timeout(WITHIN):
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"again")
+            assert await reader.readexactly(10) == b"helloagain"
+        writer.close()
