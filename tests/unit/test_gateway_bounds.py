@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import resource
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ import pytest
 from reconciler.gateway import clients, seats
 from reconciler.gateway.client import STALLED_SECONDS, ClientConnection
 from reconciler.gateway.counts import Counts
+from reconciler.model.traffic import Route, Routes
+from reconciler.ports import EngineWay
 from tests.gateway_stand import CHAT, ROUTES, WITHIN, Stand, standing, until
+from tests.sample_worlds import HOST, identity
 from tests.scripted_engine import Heard, answers, scripted
 
 if TYPE_CHECKING:
@@ -91,21 +95,38 @@ async def test_33_mib_are_refused_before_they_are_sent_and_also_in_chunks() -> N
         assert stand.front.clients.bodies == 0
 
 
-async def test_no_more_wait_in_all_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seats, "MOST_HELD", 50)
+CROWD = tuple(Route(model=f"m{number}", host=HOST, active=True) for number in range(5))
+
+
+@pytest.fixture
+def open_files() -> Iterator[None]:
+    """Let this process hold both ends of two thousand connections."""
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+
+
+@pytest.mark.usefixtures("open_files")
+async def test_no_more_wait_in_all_than_may() -> None:
     async with standing() as stand, AsyncExitStack() as stack:
-        held = await many(stack, stand, 50)
-        for _, writer in held:
-            writer.write(ASKED)
-        await until(lambda: stand.seat.waiting == 50)
-        answer = await stand.ask()
+        stand.front.doors.route(Routes(models=CROWD))
+        held = await many(stack, stand, seats.MOST_HELD)
+        for number, (_, writer) in enumerate(held):
+            writer.write(asked(b'{"model": "m%d"}' % (number % len(CROWD))))
+        places = [stand.front.doors.of_model(route.model) for route in CROWD]
+        await until(lambda: sum(one.waiting for one in places if one) == seats.MOST_HELD)
+        answer = await stand.ask(model="m0")
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
-        assert "requests wait here already" in answer.json()["error"]["message"]
+        assert "2000 requests wait here already" in answer.json()["error"]["message"]
+        held[0][1].close()
+        await until(lambda: sum(one.waiting for one in places if one) < seats.MOST_HELD)
         async with scripted(answers) as engine:
-            await stand.admit(engine)
-            for reader, _ in held:
+            for route in CROWD:
+                way = EngineWay(engine.url, 64)
+                await stand.front.doors.gate(HOST).admit(route.model, identity(1), way)
+            for reader, _ in held[1:]:
                 assert b" 200 OK" in await soon(reader.readuntil(b"\r\n\r\n"))
-        assert seats.CROWDED.reason.startswith("2000 ")
 
 
 async def test_all_bodies_together_are_bounded_and_what_is_free_again_is_used(
