@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.edge.key_file import KeyFile
+    from reconciler.loop.hints_cache import HintsRead
     from reconciler.model.machine import ImportedFlags, Server
     from reconciler.model.spec import Slice
     from reconciler.ports import (
@@ -93,6 +94,12 @@ class App:
     ) -> Answer:
         async with self.catalog.loop:
             return await work(*given)
+
+    def remembered(self) -> HintsRead:
+        """What the journal says of each host, read when that is asked."""
+        from reconciler.loop.hints_cache import HintsRead  # noqa: PLC0415 - only who looks
+
+        return HintsRead(self.journal)
 
     def readers(self, slice_: Slice) -> HostReaders:
         """What can be asked of a host, also of the gateway that another process has for it."""

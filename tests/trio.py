@@ -21,7 +21,7 @@ from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
-from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.hints_cache import HintsCache, HintsRead
 from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.watcher import Watcher
 from reconciler.model.controller import Controller
@@ -172,6 +172,9 @@ class Trio:
         return contained(partial(self._made, slice_), slice_, self.keep)
 
     readers = ports
+
+    def remembered(self) -> HintsRead:
+        return HintsRead(self.journal)
 
     def _made(self, slice_: Slice) -> HostPorts:
         name = slice_.host.name

@@ -20,7 +20,7 @@ from reconciler.ports import (
     Keep,
     Lock,
 )
-from reconciler.verbs.context import Actor
+from reconciler.verbs.context import Actor, Remembered
 from reconciler.verbs.metrics import Meter
 from reconciler.verbs.result import Outcome
 
@@ -44,6 +44,9 @@ class Served:
     app: ApiApp
     doors: Doors
     meter: Meter
+    known: Remembered
+    """Kept: to read and fold all rows again for each answer would hold up what is carried."""
+
     begun: set[asyncio.Future[Outcome[Value]]] = field(default_factory=set)
     """What goes on by itself: of such a task asyncio keeps no more than a weak word."""
 
@@ -81,6 +84,10 @@ class Served:
     def keep(self) -> Keep:
         """What keeps the tracebacks of what was not foreseen."""
         return self.app.keep
+
+    def remembered(self) -> Remembered:
+        """What the journal says of each host."""
+        return self.known
 
     def readers(self, slice_: Slice) -> HostReaders:
         """What can be asked about a host, its gate too."""

@@ -10,17 +10,17 @@ from functools import reduce
 
 from reconciler.core.recovery import Hints, after
 from reconciler.model.records import Row
-from reconciler.ports import Journal
+from reconciler.ports import Journal, JournalReader
 
 
-class HintsCache:
+class HintsRead:
     """What a journal says, remembered.
 
     Rows that it forgets meanwhile are restated in it, so what was folded stays so.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+    def __init__(self, journal: JournalReader) -> None:
+        self._journal = journal
         self._known: dict[str, Hints] = {}
         self._new: dict[str, list[Row]] = {}
         self._read: int | None = None
@@ -28,9 +28,14 @@ class HintsCache:
 
     async def hints(self, host: str) -> Hints:
         """What is known of a host now; raise JournalDamaged or DurabilityError."""
-        if self._read is None or await self.journal.newest() != self._read:
-            await self._catch_up()
+        await self.newest()
         return replace(self._folded(host), newest_at=self._newest_at)
+
+    async def newest(self) -> int:
+        """Read what is new, and tell the number of the newest row; raise as `hints` does."""
+        if self._read is None or await self._journal.newest() != self._read:
+            await self._catch_up()
+        return self._read or 0
 
     def _folded(self, host: str) -> Hints:
         # Each host's rows are folded for it alone: what cannot be folded is the trouble of its
@@ -41,9 +46,17 @@ class HintsCache:
         return self._known[host]
 
     async def _catch_up(self) -> None:
-        new = await self.journal.since(self._read or 0)
+        new = await self._journal.since(self._read or 0)
         self._read = self._read or 0
         # Another host may have caught up while this one waited for the rows.
         for row in (one for one in new if one.seq > self._read):
             self._new.setdefault(row.record.host, []).append(row)
             self._read, self._newest_at = row.seq, row.at
+
+
+class HintsCache(HintsRead):
+    """The same of a journal that can be added to."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal)
+        self.journal = journal

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import reduce
 from itertools import starmap
 
 import anyio
@@ -13,8 +13,9 @@ from reconciler.core import gate, phrases, planner, policy
 from reconciler.core.canonical import digest
 from reconciler.core.ownership import Ownership
 from reconciler.core.policy import Aim
-from reconciler.core.recovery import Hints, of_host
+from reconciler.core.recovery import Hints, after
 from reconciler.errors import Unexpected
+from reconciler.loop.hints_cache import HintsRead
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.surveyor import Surveyor
 from reconciler.loop.unforeseen import unforeseen
@@ -66,12 +67,14 @@ async def survey(
     take_over: bool = False,
 ) -> tuple[HostSurvey, ...]:
     """Observe and plan all hosts side by side, ordered by name, as if `noting` were recorded."""
-    rows = _noted(await by.journal.rows(), noting, by.clock.instant)
+    remembered = by.remembered()
+    # Rows that cannot be read are the trouble of all hosts, those that cannot be folded of one.
+    noted = _noted(await remembered.newest(), noting, by.clock.instant)
     found: dict[str, HostSurvey] = {}
 
     async def one(slice_: Slice) -> None:
         host = slice_.host.name
-        known = partial(of_host, rows, host)
+        known = _known(remembered, host, noted)
         rules = wanted.rules.get(host, NOTHING_LENT)
         seen = await _contained(by, slice_, known, rules, prune=prune, take_over=take_over)
         objection = wanted.provenance.objection
@@ -83,21 +86,25 @@ async def survey(
     return tuple(found[name] for name in sorted(found))
 
 
-def _noted(
-    rows: Iterable[Row], noting: Iterable[Record], now: Callable[[], Instant]
-) -> tuple[Row, ...]:
-    """The rows as they would be with a few more records."""
-    found = list(rows)
-    for record in noting:
-        number = found[-1].seq + 1 if found else 1
-        found.append(Row(seq=number, when=now(), record=record))
-    return tuple(found)
+def _noted(newest: int, noting: Iterable[Record], now: Callable[[], Instant]) -> tuple[Row, ...]:
+    """The rows that a few more records would be."""
+    return tuple(
+        Row(seq=number, when=now(), record=record)
+        for number, record in enumerate(noting, start=newest + 1)
+    )
+
+
+async def _known(remembered: HintsRead, host: str, noted: Sequence[Row]) -> Hints:
+    """What is known of a host, as if more rows were there."""
+    hints = await remembered.hints(host)
+    more = reduce(after, (row for row in noted if row.record.host == host), hints)
+    return replace(more, newest_at=noted[-1].at) if noted else more
 
 
 async def _contained(
     by: Surveyor,
     slice_: Slice,
-    known: Callable[[], Hints],
+    known: Awaitable[Hints],
     rules: Rules,
     *,
     prune: bool,
@@ -106,7 +113,7 @@ async def _contained(
     try:
         # The fold too: a row that cannot be folded is the trouble of its host (ADR 0015).
         with unforeseen(by.keep):
-            return await _of_host(by, slice_, known(), rules, prune=prune, take_over=take_over)
+            return await _of_host(by, slice_, await known, rules, prune=prune, take_over=take_over)
     except Unexpected as error:
         return broken(slice_, error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from reconciler.loop.hints_cache import HintsRead
 from reconciler.model.controller import Controller
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders, JournalReader, Keep
@@ -27,6 +28,9 @@ class Surveyor(Protocol):
     @property
     def keep(self) -> Keep:
         """What keeps the tracebacks of what was not foreseen."""
+
+    def remembered(self) -> HintsRead:
+        """What the journal says of each host, read when that is asked."""
 
     def readers(self, slice_: Slice) -> HostReaders:
         """What can be asked about a host."""

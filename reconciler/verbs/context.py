@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from reconciler.loop.context import HostContext
-from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.hints_cache import HintsCache, HintsRead
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.surveyor import Surveyor
@@ -26,6 +26,9 @@ from reconciler.ports import (
     Supervisor,
 )
 from reconciler.render.plan_document import PlanDocument
+
+Remembered: TypeAlias = HintsRead
+"""What the journal says of each host, folded as far as it was read."""
 
 
 class Reader(Surveyor, Protocol):

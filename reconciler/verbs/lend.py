@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 from reconciler.core import lending
 from reconciler.core.canonical import digest
 from reconciler.core.deadlines import said_at
-from reconciler.core.recovery import of_host
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.survey import survey
 from reconciler.model.leasing import Leased, Released, Term
@@ -119,7 +118,7 @@ async def ends(app: Actor, proposal: Proposal) -> tuple[Released, ...]:
     """The ends of what persons took on a host, when one asks for what the file says already."""
     host = proposal.host
     slice_ = app.source.read().slices.get(host)
-    hints = of_host(await app.journal.rows(), host)
+    hints = await app.remembered().hints(host)
     if slice_ is None:
         return ()
     there = {proposal.model} | lending.rivals(slice_).get(proposal.model, frozenset())

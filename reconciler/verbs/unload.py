@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from reconciler.core.recovery import of_host
 from reconciler.core.wording import listed
 from reconciler.errors import Misused, Refused
 from reconciler.model.leasing import Released
@@ -24,12 +23,14 @@ async def run(app: Actor, model_name: str | None, caller: Caller) -> Outcome[Ver
     wanted = app.source.read()
     if model_name is not None:
         _refuse(wanted, model_name)
-    rows = await app.journal.rows()
+    remembered = app.remembered()
     ends = tuple(
-        Released(host=host, model=name, because=BECAUSE)
-        for host in wanted.slices
-        for name in of_host(rows, host).leases
-        if model_name in {None, name}
+        [
+            Released(host=host, model=name, because=BECAUSE)
+            for host in wanted.slices
+            for name in (await remembered.hints(host)).leases
+            if model_name in {None, name}
+        ]
     )
     if not ends:
         return Outcome(VerdictDocument(hosts=()))

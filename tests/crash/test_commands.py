@@ -10,6 +10,7 @@ import pytest
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
+from reconciler.loop.hints_cache import HintsRead
 from reconciler.loop.survey import HostSurvey, survey
 from reconciler.model.controller import Controller
 from reconciler.model.records import RunOpened
@@ -39,6 +40,9 @@ class StageReader:
 
     def keep(self, error: Exception) -> str:
         return raised(error)
+
+    def remembered(self) -> HintsRead:
+        return HintsRead(self.journal)
 
     def readers(self, slice_: Slice) -> HostReaders:
         return ports(self.world, slice_, self.life)

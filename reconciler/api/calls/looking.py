@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from anyio import to_thread
 
 from reconciler import __version__
@@ -25,6 +27,7 @@ from reconciler.schemas import real
 from reconciler.verbs import doctor, explain, history, logs, plan, status, validate
 
 LINES, MOST_LINES = 20, 1000
+SCHEMAS = cache(real)
 
 
 async def _status(served: Served, _: ControlRequest) -> ControlReply:
@@ -37,12 +40,14 @@ async def _plan(served: Served, _: ControlRequest) -> ControlReply:
 
 async def _history(served: Served, asked: ControlRequest) -> ControlReply:
     run = asked.named.get("run")
-    return looked(await history.run(served, None if run is None else _number(run, "a run")))
+    outcome = await history.run(served, None if run is None else _number(run, "a run"))
+    # Hundreds of runs are written out beside what is carried, not before it.
+    return await to_thread.run_sync(looked, outcome)
 
 
 async def _explain(served: Served, asked: ControlRequest) -> ControlReply:
-    # Describing everything takes longer than a client's next event may.
-    schemas = await to_thread.run_sync(real)
+    # Describing everything takes longer than a client's next event may, and is always the same.
+    schemas = await to_thread.run_sync(SCHEMAS)
     subject = asked.named["subject"]
     return looked(await explain.run(served, served.source, schemas, subject))
 
