@@ -295,7 +295,8 @@ class Exchange:
         elif self._is_stream or self._signs.has_answered:
             self._client.passage.refusal = refusal.status
             # An event that was begun is ended first, so that the error is one of its own.
-            self._client.write_piece(b"\n\n" + cut_event(refusal, self._spoken))
+            end = b"" if self._signs.is_between else b"\n\n"
+            self._client.write_piece(end + cut_event(refusal, self._spoken))
             self._client.end_body()
         else:
             self._client.passage.refusal = refusal.status

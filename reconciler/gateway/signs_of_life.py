@@ -54,6 +54,11 @@ class SignsOfLife:
         is_short = len(piece) < LONGEST_END
         self._tail = (self._tail + piece if is_short else piece)[-LONGEST_END:]
 
+    @property
+    def is_between(self) -> bool:
+        """Whether the client is inside no event."""
+        return not self._tail or self._tail.endswith(ENDS)
+
     def end(self) -> None:
         """Give no more."""
         if self._timer is not None:
@@ -65,8 +70,7 @@ class SignsOfLife:
             self._client.answer(200, b"OK", EVENT_STREAM)
             self._has_head = self.has_answered = True
         # One timer looks back now and then: a timer for each piece would cost more than the piece.
-        is_between = not self._tail or self._tail.endswith(ENDS)
-        if is_between and not self._is_heard:
+        if self.is_between and not self._is_heard:
             self._client.write_piece(keep_alive(self._spoken))
         self._is_heard = False
         self._timer = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)

@@ -22,9 +22,10 @@ from reconciler.model.facts import (
     Unit,
 )
 from reconciler.model.gpu import Card, Gpu
+from reconciler.model.leasing import Idled
 from reconciler.model.onhost.host import WriteClaim
 from reconciler.model.port import PortState
-from reconciler.model.records import Instant, Record, Row, RunClosed, StepIntent
+from reconciler.model.records import Instant, Record, Row, RunClosed, RunOpened, StepIntent
 from reconciler.model.spec import ModelSpec
 from reconciler.ports import Clock, Evidence, Journal
 from tests.clocks import instant
@@ -251,6 +252,24 @@ def without_quarantine(record: Record) -> Record | None:
     )
 
 
+class Blaming:
+    """Hold what the file says to blame for whatever fails."""
+
+    def __init__(self) -> None:
+        self._key: str | None = None
+
+    def __call__(self, record: Record) -> Record | None:
+        if isinstance(record, RunOpened) and record.mode == "forward":
+            self._key = record.key
+        if not isinstance(record, RunClosed) or record.verdict != "failed":
+            return record
+        return record.model_copy(update={"quarantines": True, "key": self._key})
+
+
+def without_rest(record: Record) -> Record | None:
+    return None if isinstance(record, Idled) else record
+
+
 def behind(**parts: Any) -> Callable[[Stage], None]:
     return lambda stage: setattr(stage, "parts", replace(stage.parts, **parts))
 
@@ -289,6 +308,11 @@ FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
     "a restore is called proven that never was": ("switch_back", behind(engine=Boastful)),
     "an empty file is sealed": ("switch", behind(engine=Hollow)),
     "memory is taken for free": ("tight_memory", behind(gpu=Roomy)),
+    "a lease that fails quarantines what the file says": (
+        "requests_bring_in_what_fails",
+        rows(Blaming()),
+    ),
+    "that a host rests is forgotten": ("idle_goes_off", rows(without_rest)),
     "a claim is overwritten": ("claimed_by_another", behind(access=Selfish)),
 }
 
