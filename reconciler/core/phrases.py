@@ -72,7 +72,8 @@ def lent(model_name: str, lease: Lease) -> str:
     """Who brought a model in, and what ends that."""
     if lease.term is None:
         ends = "it goes when they stop (`return_after`)"
-        return f"requests brought in {model_name} (`allow`); {ends}"
+        sooner = "a load that no request waits for ends, unless it is nearly done"
+        return f"requests brought in {model_name} (`allow`); {ends}, and {sooner}"
     sooner = "`reconciler use` of what desired.yaml says, or a change of it, ends that sooner"
     return f"{taken(model_name, lease.term)}; {sooner}"
 

@@ -15,6 +15,12 @@ from reconciler.model.lending import Demand, Rules
 
 NOTHING = Demand()
 
+NEARLY_DONE = 0.75
+"""From which share of its usual time on a load is brought to its end, also for nobody."""
+
+PATIENCE_SECONDS = 2.0
+"""Clients that were cut off ask again within moments."""
+
 
 class Seating(NamedTuple):
     """Which models a host aims at now, and which of them the file wants; the others are lent.
@@ -177,3 +183,16 @@ def _unused_since(demand: Demand) -> float:
     if demand.in_flight or (demand.waiting and demand.since is not None):
         return inf
     return _latest(demand.used, demand.since)
+
+
+def load_end(began: float, usual: float | None, unawaited: float | None) -> float:
+    """When a load ends unfinished, for which nobody has waited since a moment; infinite for never.
+
+    None: somebody waits. It is brought to its end where it would be nearly done by then, as far as
+    it is known how long it usually takes.
+    """
+    if unawaited is None:
+        return inf
+    gives_up = unawaited + PATIENCE_SECONDS
+    is_nearly_done = usual is not None and gives_up >= began + NEARLY_DONE * usual
+    return inf if is_nearly_done else gives_up

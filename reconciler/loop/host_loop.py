@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 
@@ -13,9 +14,11 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.core.retries import RETRY
 from reconciler.errors import ReconcilerError, Unexpected, WriteFailed
+from reconciler.loop.beside import beside
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.load_ending import LoadEnding
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
@@ -90,7 +93,7 @@ class HostLoop:
         self._turns = TurnTaking(lobby, deps.cache, deps.clock, deps.say) if lobby else None
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
-        self._urgent = True
+        self._urgent, self._began = True, deps.clock.boot()
         self.passed = anyio.Event()
         self._leaving = False
         self._reached = ""
@@ -182,7 +185,9 @@ class HostLoop:
         if self._turns is not None:
             await self._turns.tell(slice_, rules)
         turned = await self._lends_otherwise()
-        verdict = await reconcile(request, self._deps.context(self._ports, self._interrupt))
+        context = self._deps.context(self._ports, self._interrupt)
+        async with beside(partial(self._end_loads, slice_, rules)):
+            verdict = await reconcile(request, context)
         if verdict.outcome == "interrupted":
             return
         if asked is not None:
@@ -195,6 +200,14 @@ class HostLoop:
         if not turned and await self._has_repaired(verdict, digest(slice_)):
             self._repairs.append(self._deps.clock.boot())
         self._remember(verdict, digest(slice_))
+
+    async def _end_loads(self, slice_: Slice, rules: Rules) -> None:
+        """End what is being brought in once no request waits for it any more."""
+        if self._lobby is not None:
+            loads = LoadEnding(self._lobby, self._deps.cache, self._deps.clock, self._began)
+            reason = await loads.ended(slice_, rules)
+            self._deps.say(f"{self._host}: {reason}")
+            self._interrupt.request(reason, "supersede")
 
     async def _answer(self, number: int, verdict: HostVerdict) -> None:
         answered = Answered(host=self._host, asked=number, verdict=verdict)

@@ -96,6 +96,18 @@ def test_that_the_files_model_cannot_start_keeps_no_other_out(here: Stack) -> No
         assert waiting.result(COMMAND_SECONDS)
 
 
+def test_a_load_that_nobody_waits_for_any_more_ends(here: Stack) -> None:
+    here.inventory(engine=here.frail_engine("busy"))
+    with started(here) as (address, _):
+        said = text(address, "tiny-a")
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{address}/v1/completions", json={"model": "tiny-b"}, timeout=1)
+        until(lambda: list(here.engines()) == ["tiny-b"], within=COMMAND_SECONDS)
+        here.becomes("tiny-a")
+        assert text(address, "tiny-a") == said
+        assert "no request waits for tiny-b any more" in here.watched()
+
+
 def test_the_file_is_above_what_requests_brought_in(here: Stack) -> None:
     with started(here) as (address, _):
         text(address, "tiny-b")

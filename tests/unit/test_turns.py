@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
-from reconciler.core.turns import Seating, Turn, turn
+import pytest
+
+from reconciler.core.turns import Seating, Turn, load_end, turn
 from reconciler.model.lending import Demand, Rules
 
 RULES = Rules(allow=("a", "b", "c"), return_after=300.0, min_residency=30.0)
@@ -214,3 +217,21 @@ def test_a_place_that_somebody_waits_for_does_not_go_back() -> None:
         b=holding(since=890.0, in_flight=1), d=holding(used=5.0), c=waiting(1.0),
     )  # fmt: skip
     assert there == Turn(look=20.0)
+
+
+@pytest.mark.parametrize(
+    ("usual", "unawaited", "ends"),
+    [
+        (None, None, inf),
+        (None, 103.0, 105.0),
+        (20.0, None, inf),
+        (20.0, 103.0, 105.0),
+        (20.0, 113.0, inf),
+        (20.0, 112.9, 114.9),
+        (2.0, 100.0, inf),
+    ],
+)
+def test_a_load_that_nobody_waits_for_ends_unless_it_is_nearly_done(
+    usual: float | None, unawaited: float | None, ends: float
+) -> None:
+    assert load_end(100.0, usual, unawaited) == pytest.approx(ends)
