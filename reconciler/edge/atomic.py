@@ -38,14 +38,22 @@ def remedy(error: Exception) -> str:
     return _REMEDIES.get(getattr(error, "errno", None) or 0, "free space or fix the permissions")
 
 
-def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+def write_file(
+    path: Path, content: bytes, mode: int = 0o600, *, owner: tuple[int, int] | None = None
+) -> None:
     """Replace a file of ours durably: temporary file beside it, fsync, rename, fsync of the folder.
 
-    Raise WriteFailed.
+    It is of the user and group `owner`, where that is given. Raise WriteFailed.
     """
+
+    def fit(descriptor: int) -> None:
+        os.fchmod(descriptor, mode)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _replace(path, content, lambda descriptor: os.fchmod(descriptor, mode))
+        _replace(path, content, fit)
     except OSError as error:
         raise _failed(path, error) from error
 

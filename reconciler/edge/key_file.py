@@ -16,6 +16,7 @@ from reconciler.errors import Unreachable, WriteFailed
 from reconciler.model.access_key import KeyRing
 
 ID_BYTES, SECRET_BYTES = 4, 32
+ROOT = 0
 
 
 class KeyFile:
@@ -61,12 +62,13 @@ class KeyFile:
 
         What `changed` raises leaves them as they are.
         """
-        with self._alone():
+        with self._alone() as owner:
             ring = changed(self.ring() or KeyRing())
-            write_file(self._path, ring.model_dump_json(indent=2).encode())
+            write_file(self._path, ring.model_dump_json(indent=2).encode(), owner=owner)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[tuple[int, int] | None]:
+        """Let no other process change them; give whose they are to be, None for ours."""
         beside = self._path.with_suffix(".lock")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,9 +78,17 @@ class KeyFile:
             raise WriteFailed(said) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            owner = self._owner()
+            if owner is not None:
+                os.fchown(descriptor, *owner)
+            yield owner
         finally:
             os.close(descriptor)
+
+    def _owner(self) -> tuple[int, int] | None:
+        # What root makes in the folder of another user has to be readable for that one.
+        folder = self._path.parent.stat()
+        return (folder.st_uid, folder.st_gid) if os.geteuid() == ROOT else None
 
 
 def new_secret() -> tuple[str, str]:

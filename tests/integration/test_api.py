@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.test_serve import serving
+from tests.integration.test_serve import TAKEN, serving
+from tests.running import until
 from tests.stack import COMMAND_SECONDS, Stack, stack
 
 V1 = "/api/v1"
+MISUSED = 64
 
 
 @pytest.fixture
@@ -60,6 +62,31 @@ def test_a_model_is_switched_over_the_socket_as_on_the_command_line(here: Stack)
         assert list(here.engines()) == ["tiny-a"]
         log = httpx.get(f"{address}{V1}/logs/tiny-a", params={"lines": 3}).json()
         assert len(log["lines"]) == len(["one", "two", "three"])
+
+
+def test_beyond_the_loopback_it_takes_keys_and_without_any_does_not_start(here: Stack) -> None:
+    inventory = here.folder / "state" / "inventory.yaml"
+    inventory.write_text(inventory.read_text() + "gateway: {listen: '0.0.0.0:0'}\n")
+    refused = here.run("serve")
+    assert refused.returncode == MISUSED
+    assert "`reconciler key add NAME` makes one" in refused.stderr
+    made = json.loads(here.run("key", "add", "laptop", "--scope", "read", "-o", "json").stdout)
+    assert made["made"] not in (here.folder / "data" / "keys.json").read_text()
+    with here.watching(verb="serve"):
+        until(lambda: TAKEN.search(here.watched()) is not None, within=COMMAND_SECONDS)
+        found = TAKEN.search(here.watched())
+        assert found is not None
+        port = found[1].rpartition(":")[2]
+        # Elsewhere in 127/8 is as good as another machine: no name of the loopback, and no key.
+        at = f"http://127.0.0.2:{port}{V1}/version"
+        assert httpx.get(at).status_code == httpx.codes.UNAUTHORIZED
+        told = httpx.get(at, headers={"Authorization": f"Bearer {made['made']}"})
+        assert told.status_code == httpx.codes.OK
+        assert httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 401
+        assert made["made"] not in here.watched()
+        here.run("key", "remove", "laptop")
+        told = httpx.get(at, headers={"Authorization": f"Bearer {made['made']}"})
+        assert told.status_code == httpx.codes.UNAUTHORIZED
 
 
 def answered(api: httpx.Client, number: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from reconciler.verbs import key
 from reconciler.verbs.key import KeyWords
 
 CLOCK = SystemClock()
+OTHER = 1234
 INFER: tuple[KeyScope, ...] = ("infer",)
 
 
@@ -91,3 +93,12 @@ def test_keys_read_as_text(tmp_path: Path) -> None:
     assert "infer of tiny; 16 at once, 64 waiting, until 29" in text
     assert made.made not in text
     assert KeyRing.model_validate_json((tmp_path / "keys.json").read_text()).version == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for another user")
+def test_what_root_makes_can_be_read_by_whose_folder_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    os.chown(folder, OTHER, OTHER)
+    add(KeyFile(folder / "keys.json"), "laptop")
+    assert {(one.stat().st_uid, one.stat().st_gid) for one in folder.iterdir()} == {(OTHER, OTHER)}
