@@ -147,6 +147,8 @@ class GatewayMachine(RuleBasedStateMachine):
         self.accepts = True
         self._patched = patch.object(Pool, "connect", lambda pool: self._connect(pool))  # noqa: PLW0108 - it is given the pool
         self._patched.start()
+        for name in MODELS:
+            self.admit(name)
 
     def teardown(self) -> None:
         self._patched.stop()
@@ -214,6 +216,8 @@ class GatewayMachine(RuleBasedStateMachine):
     @rule(drawn=st.data(), begins=st.booleans())
     def engine_hangs_up(self, drawn: st.DataObject, begins: bool) -> None:
         there = [wire for wire in self.wires if not wire.is_closing()]
+        if begins:
+            there = [wire for wire in self.busy() if wire.asked > 1] or there
         wire = drawn.draw(st.sampled_from(there)) if there else None
         if wire is None:
             return
@@ -226,14 +230,24 @@ class GatewayMachine(RuleBasedStateMachine):
         again = sum(one.asked for one in self.wires) - before
         assert not has_begun or again <= waiting, "sent again after its answer began"
 
+    @rule(name=st.sampled_from(MODELS))
+    def asks_twice(self, name: str) -> None:
+        """Ask, hear all, and ask again at once: the connection is used again."""
+        self.asks(name, streams=False)
+        self.engine_answers_all()
+        self.asks(name, streams=False)
+
     # What keeps the hosts does.
 
-    @rule(name=st.sampled_from(MODELS), accepts=st.booleans())
+    @rule(name=st.sampled_from(MODELS), accepts=st.sampled_from((True, True, True, False)))
     def unit_is_admitted(self, name: str, accepts: bool) -> None:
+        self.accepts = accepts
+        self.admit(name)
+
+    def admit(self, name: str) -> None:
         if self.units[name] not in self.proven:
             self.units[name] = max(self.units.values()) + 1
         unit = self.units[name]
-        self.accepts = accepts
         self.proven.add(unit)
         way = EngineWay(f"http://127.0.0.1:{unit}", AT_ONCE)
         gate = self.seats.gate(HOST)

@@ -17,7 +17,7 @@ from reconciler.gateway.seat import Seat
 from tests.gateway_machine import GatewayMachine
 
 DAYS = settings(
-    max_examples=100,
+    max_examples=300,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
