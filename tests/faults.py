@@ -283,6 +283,12 @@ def limited(pid: int, folder: Path) -> None:
     )
 
 
+def unlimited(pid: int) -> None:
+    """End that."""
+    _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+
+
 def read_only(folder: Path, *, is_disk: bool) -> None:
     """Let nothing be written to a file system, or where nobody may mount, to the lock."""
     if is_disk:

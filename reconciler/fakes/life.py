@@ -58,6 +58,10 @@ class JournalRows(Protocol):
         """Write one record."""
         ...
 
+    def reopen(self) -> None:
+        """Write on after a write that failed."""
+        ...
+
 
 class MortalJournal:
     """A journal that is awaited, for as long as its writer lives.
@@ -99,3 +103,8 @@ class MortalJournal:
         self._then(row)
         self._life.cross(f"appended {kind}")
         return row
+
+    async def reopen(self) -> None:
+        """Write on after a write that failed."""
+        await checkpoint()
+        self._journal.reopen()

@@ -5,10 +5,12 @@ Only new rows are folded again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 
 from reconciler.core.recovery import Hints, after
+from reconciler.errors import DurabilityError
 from reconciler.model.records import Row
 from reconciler.ports import Journal, JournalReader
 
@@ -60,3 +62,9 @@ class HintsCache(HintsRead):
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
         self.journal = journal
+
+    async def write_on(self) -> None:
+        """Let the journal be written again after a write that failed, if that may be by now."""
+        # Where it may not, the next write says why.
+        with suppress(DurabilityError):
+            await self.journal.reopen()

@@ -158,6 +158,7 @@ class HostLoop:
                     raise
                 self._lobby.report(f"nothing can be switched: {error.message}")
                 await self._recover(error)
+                await self._deps.cache.write_on()
 
     async def _recover(self, error: ReconcilerError) -> None:
         """Tell what broke outside the pass itself, and leave the host alone for a while."""

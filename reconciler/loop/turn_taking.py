@@ -89,6 +89,7 @@ class TurnTaking:
                 self._lobby.report(trouble)
                 self._say(f"{slice_.host.name}: {trouble}")
                 await self._clock.sleep(AGAIN_SECONDS)
+                await self._cache.write_on()
 
     async def _turned(self, slice_: Slice, rules: Rules, stuck: str, *, sleeps: bool) -> bool:
         while True:

@@ -186,6 +186,13 @@ class Journal(JournalReader, Protocol):
         """
         ...
 
+    async def reopen(self) -> None:
+        """Write on after a write that failed, if all that is there is right.
+
+        Raise DurabilityError.
+        """
+        ...
+
 
 class Lock(Protocol):
     """The right to act on one data directory, which one process has at a time."""

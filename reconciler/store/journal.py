@@ -45,3 +45,7 @@ class SqliteJournal:
             row = await to_thread.run_sync(self._file.append, record, limiter=self._turn)
         # Mypy takes a scope for one that may swallow what is raised in it.
         return row  # noqa: RET504
+
+    async def reopen(self) -> None:
+        """Write on after a write that failed; raise as `JournalFile.reopen` does."""
+        await to_thread.run_sync(self._file.reopen, limiter=self._turn)

@@ -201,6 +201,16 @@ class JournalFile:
             raise self._given_up(error) from error
         return row
 
+    def reopen(self) -> None:
+        """Read all of it as another process would, and then write on after a write that failed.
+
+        Raise JournalDamaged, or DurabilityError when it cannot be read now.
+        """
+        self.close()
+        self._seen = CheckedChain(None, {0: NOTHING})
+        self.rows()
+        self._failed = ""
+
     def _given_up(self, error: Exception) -> WriteFailed:
         self.close()
         refused = f"{self._file} cannot be written: {error}; {remedy(error)}"

@@ -98,3 +98,17 @@ def test_a_full_disk_ends_all_writing_and_keeps_every_row(disk: Disk, spare: int
     with closing(sqlite_journal(directory)) as again:
         written = again.append(run_opened("box"))
         assert again.rows() == (*kept, written)
+
+
+def test_where_there_is_room_again_it_is_written_on_once_all_of_it_was_read(disk: Disk) -> None:
+    directory, full = disk
+    with closing(sqlite_journal(directory)) as journal:
+        with full(4096):
+            with pytest.raises(WriteFailed):
+                _ = [journal.append(run_opened("box")) for _ in range(MANY)]
+            with suppress(DurabilityError):
+                journal.reopen()
+        journal.reopen()
+        before = journal.rows()
+        written = journal.append(run_opened("box"))
+    assert sqlite_journal(directory).rows() == (*before, written)

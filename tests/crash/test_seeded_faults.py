@@ -184,6 +184,9 @@ class Broken:
             return Row(seq=len(await self.journal.rows()) + 1, when=instant(0.0), record=record)
         return await self.journal.append(kept)
 
+    async def reopen(self) -> None:
+        await self.journal.reopen()
+
 
 @dataclass
 class Late:
@@ -198,6 +201,9 @@ class Late:
     async def since(self, after: int) -> Sequence[Row]:
         await self._catch_up()
         return await self.journal.since(after)
+
+    async def reopen(self) -> None:
+        await self.journal.reopen()
 
     async def newest(self) -> int:
         return await self.journal.newest()

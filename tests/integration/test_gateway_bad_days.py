@@ -131,25 +131,28 @@ def test_a_storm_of_edits_costs_no_request(here: Stack) -> None:
         assert codes == {200}
 
 
-def test_on_a_full_disk_requests_go_on_and_switches_stop_and_that_is_said(here: Stack) -> None:
+def test_on_a_full_disk_requests_go_on_and_switches_stop_until_there_is_room(here: Stack) -> None:
     where = here.folder / "data"
-    with faults.disk(where) as is_disk:
-        with started(here) as (address, process):
-            assert asked(address).status_code == 200
-            until(lambda: readiness(address) == "", within=COMMAND_SECONDS)
-            if is_disk:
-                faults.full(where)
-            else:
-                faults.limited(process.pid, where)
-            here.desired(PATIENT.replace("tiny-a", "tiny-b"))
-            until(lambda: "cannot be written" in readiness(address), within=COMMAND_SECONDS)
-            assert readiness(address).startswith("local: nothing can be switched: ")
-            assert asked(address, "tiny-a").status_code == 200, "what serves, serves on"
-            assert process.poll() is None
+    with faults.disk(where) as is_disk, started(here) as (address, process):
+        assert asked(address).status_code == 200
+        until(lambda: readiness(address) == "", within=COMMAND_SECONDS)
+        if is_disk:
+            faults.full(where)
+        else:
+            faults.limited(process.pid, where)
+        here.desired(PATIENT.replace("tiny-a", "tiny-b"))
+        until(lambda: "cannot be written" in readiness(address), within=COMMAND_SECONDS)
+        assert readiness(address).startswith("local: nothing can be switched: ")
+        assert asked(address, "tiny-a").status_code == 200, "what serves, serves on"
+        assert process.poll() is None
+        if is_disk:
             faults.emptied(where)
-        with started(here) as (address, _):
-            here.becomes("tiny-b")
-            assert asked(address, "tiny-b").status_code == 200
+        else:
+            faults.unlimited(process.pid)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: readiness(address) == "", within=COMMAND_SECONDS)
+        here.becomes("tiny-b")
+        assert asked(address, "tiny-b").status_code == 200
 
 
 def readiness(address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from threading import Event
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import pytest
 
 from reconciler.edge.clock import SystemClock
+from reconciler.errors import WriteFailed
 from reconciler.model.records import Retry
 from reconciler.store.journal import SqliteJournal
 from reconciler.store.journal_file import JournalFile
+from tests.faults import under_limit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -113,3 +117,17 @@ async def test_a_cancelled_task_has_recorded_what_it_was_about_to_record(
         cancelled.cancel()
         await journal.append(Retry(host="b"))
     assert [row.record.host for row in await journal.rows()] == ["a", "b"]
+
+
+async def test_after_a_write_that_failed_it_is_written_on_once_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    journal = SqliteJournal(JournalFile(tmp_path, SystemClock()))
+    first = await journal.append(Retry(host="box"))
+    with under_limit(resource.RLIMIT_FSIZE, 0), pytest.raises(WriteFailed):
+        await journal.append(Retry(host="box"))
+    with pytest.raises(WriteFailed):
+        await journal.append(Retry(host="box"))
+    await journal.reopen()
+    second = await journal.append(Retry(host="box"))
+    assert await journal.rows() == (first, second)
