@@ -13,7 +13,14 @@ from contextlib import contextmanager
 import pytest
 
 from tests.running import until
-from tests.sleeping_stack import COMMAND_SECONDS, HOST, REAL_MODE, SAY, SleepingStack
+from tests.sleeping_stack import (
+    CHECKOUT,
+    COMMAND_SECONDS,
+    HOST,
+    REAL_MODE,
+    SAY,
+    SleepingStack,
+)
 from tests.stack import LEAST_REUSED
 
 TAKEN = re.compile(r"requests are taken at http://127\.0\.0\.1:(\d+)/v1")
@@ -48,12 +55,23 @@ def asked(here: SleepingStack, port: str) -> dict[str, int]:
     return timings
 
 
+def clients_are_answered(here: SleepingStack, port: str) -> None:
+    """Ask by the SDKs that people have, all at once, while the host sleeps."""
+    url = f"http://127.0.0.1:{port}"
+    words = [*here.rig.prefix, sys.executable, "-m", "tests.clients.waking", url]
+    done = subprocess.run(
+        words, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+    )
+    assert done.returncode == 0, f"{done.stderr}\n{here.watched}"
+
+
 def test_a_request_wakes_a_host_that_goes_to_sleep_again_and_its_conversation_goes_on(
     here: SleepingStack,
 ) -> None:
     here.desire("auto", more=", idle: {after: 4s, then: off}")
     with served(here) as port:
         assert here.rig.state(HOST) == "off", "the file alone wakes nothing"
+        clients_are_answered(here, port)
         asked(here, port)
         first = asked(here, port)
         assert first["cache_n"] > 100
