@@ -12,7 +12,9 @@ from reconciler.model.quantity import Memory, expected
 
 ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+"""Browser extensions and desktop programs have other schemes: chrome-extension, app."""
+
 PORTS = 65536
 
 LARGEST_BODY = 32 * 1024 * 1024
@@ -85,7 +87,10 @@ class Gateway(Value):
         tuple[PageOrigin, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])
     ] = Field(
         default=(),
-        description="The pages of other hosts whose scripts may ask, such as https://chat.home.",
+        description=(
+            "The pages of other hosts whose scripts may ask, such as https://chat.home, and"
+            " programs that name an origin, such as app://obsidian.md."
+        ),
     )
     limits: Annotated[
         GatewayLimits,

@@ -227,6 +227,8 @@ def test_a_gateway_is_reached_where_and_as_it_says() -> None:
     gateway = inventory(gateway=written).gateway
     assert (gateway.listen, gateway.names) == ("[::]:80", ("llm.home",))
     assert gateway.origins == ("https://chat.home:8443",)
+    for origin in ("app://obsidian.md", "chrome-extension://abcd", "http://[::1]:3000"):
+        assert inventory(gateway={"origins": origin}).gateway.origins == (origin,)
     assert gateway.limits == inventory(gateway={"limits": None}).gateway.limits
     assert inventory(gateway={"limits": {"body": "64 MiB"}}).gateway.limits.body == 64 * 1024**2
 
@@ -242,6 +244,7 @@ def test_a_gateway_is_reached_where_and_as_it_says() -> None:
         ({"names": [1]}, "without a port"),
         ({"origins": "chat.home"}, "such as https://chat.home"),
         ({"origins": ["https://chat.home/"]}, "such as https://chat.home"),
+        ({"origins": ["null"]}, "such as https://chat.home"),
         ({"origins": ["*"]}, "such as https://chat.home"),
         ({"origins": [1]}, "such as https://chat.home"),
         ({"limits": {"body": 64}}, "at least 1 MiB"),
