@@ -12,7 +12,7 @@ from reconciler.gateway.doorkeeper import AdmittedRequest, Judged
 from reconciler.gateway.head import Refusal, RequestHead, end_to_end, judged
 from reconciler.gateway.keys import NOBODY
 from reconciler.gateway.reading import RequestReader, WholeRequest
-from reconciler.gateway.routes import TABLE, Entered
+from reconciler.gateway.routes import ROUTER, TABLE, Entered
 
 HOSTS = {"localhost"}
 LINE_ENDS = b"\r\n"
@@ -57,7 +57,10 @@ def _judge(head: RequestHead) -> Judged:
     found = judged(head, HOSTS)
     if isinstance(found, Refusal):
         return Judged(found, closes=True)
-    return Judged(AdmittedRequest(found, Entered(TABLE[0], {}), NOBODY))
+    entered = ROUTER.find(found.method, found.path)
+    # What is served nowhere is read like the rest: this is about bytes.
+    into = Entered(TABLE[0], {}) if isinstance(entered, Refusal) else entered
+    return Judged(AdmittedRequest(found, into, NOBODY))
 
 
 def _welcome() -> None:

@@ -15,6 +15,7 @@ CHAT = b'{"model": "a"}'
 LENGTH = b"Content-Length: 14\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 POST = b"POST /v1/completions HTTP/1.1\r\n"
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 LAST = b"0\r\n\r\n"
 CORPUS = [
     b"GET /v1/models HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -36,6 +37,7 @@ CORPUS = [
     b"PUT /v1/x HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
     POST + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     2 * (b"\r\n" + POST + HOST + LENGTH + b"\r\n" + CHAT),
+    b"GET /upstream/a/x HTTP/1.1\r\n" + HOST + UPGRADE + b"\r\nabc",
     b"CONNECT localhost:1 HTTP/1.1\r\n" + HOST + b"\r\nabc",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ]  # fmt: skip
