@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from reconciler.edge.key_file import KeyFile
+from reconciler.errors import LockHeld
 from reconciler.model.controller import Controller
 from reconciler.model.names import Value
 from reconciler.model.spec import Slice
@@ -35,6 +38,20 @@ class ApiApp(Actor, Protocol):
     @property
     def keys(self) -> KeyFile:
         """The keys of the gateway."""
+
+
+class HeldHere:
+    """The lock of this process, whose watch alone acts."""
+
+    @contextmanager
+    def held(self, *, obeys: bool = False) -> Iterator[None]:
+        """Raise LockHeld: nothing else takes it."""
+        _ = obeys
+        raise LockHeld("this process acts on this data directory", obeys=True)
+        yield
+
+
+HELD_HERE = HeldHere()
 
 
 @dataclass(frozen=True)
@@ -67,8 +84,8 @@ class Served:
 
     @property
     def lock(self) -> Lock:
-        """What guards acting: this process holds it, so whoever acts asks its watch."""
-        return self.app.lock
+        """What guards acting: whoever acts here asks the watch, also while this process ends."""
+        return HELD_HERE
 
     @property
     def clock(self) -> Clock:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
+from reconciler.gateway.allowance import Allotment, Allowance
 from reconciler.gateway.seats import ENDING
 from reconciler.gateway.signs_of_life import EVENT_STREAM
 
@@ -50,14 +51,23 @@ class Control(Protocol):
         ...
 
 
+class Answers(NamedTuple):
+    """What answers, and how much of it one key may have under way."""
+
+    control: Control
+    allowance: Allowance
+
+
 class ControlExchange:
     """One request for what keeps the hosts."""
 
     def __init__(
-        self, client: Answering, admitted: AdmittedRequest, body: bytes, control: Control
+        self, client: Answering, admitted: AdmittedRequest, body: bytes, answers: Answers
     ) -> None:
+        """Take who asks what, and what answers that, with the allowance of their key."""
         self._client, self._admitted, self._body = client, admitted, body
-        self._control, self._spoken = control, admitted.entered.entrance.spoken
+        self._control, self._spoken = answers.control, admitted.entered.entrance.spoken
+        self._allotment = Allotment(admitted.requester, answers.allowance)
         self._task: asyncio.Task[None] | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
@@ -65,9 +75,20 @@ class ControlExchange:
 
     def begin(self) -> None:
         """Have it answered, beside all else."""
+        refusal = self._allotment.take(waits=False)
+        if refusal is not None:
+            self._client.refuse(refusal, self._spoken)
+            return
         self._task = asyncio.get_running_loop().create_task(self._answer())
 
     async def _answer(self) -> None:
+        try:
+            await self._answered()
+        finally:
+            self._allotment.end()
+        self._client.end_body()
+
+    async def _answered(self) -> None:
         reply = await self._control.answer(self._asked())
         self._has_head = True
         if reply.events is None:
@@ -78,7 +99,6 @@ class ControlExchange:
             self.is_endless = True
             self._client.answer(reply.status, b"OK", EVENT_STREAM)
             await self._pass_on(reply.events)
-        self._client.end_body()
 
     def _tell(self, reply: ControlReply) -> None:
         length = (b"Content-Length", str(len(reply.body)).encode())

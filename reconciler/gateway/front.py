@@ -10,7 +10,7 @@ import anyio
 
 from reconciler.gateway.client import ClientConnection
 from reconciler.gateway.clients import Clients
-from reconciler.gateway.control import ControlExchange
+from reconciler.gateway.control import Answers, ControlExchange
 from reconciler.gateway.doorkeeper import Doorkeeper
 from reconciler.gateway.exchange import Exchange
 from reconciler.gateway.listening import Listening, addresses
@@ -73,15 +73,16 @@ class SocketFront:
         return ClientConnection(self._exchange, self._doorkeeper, self.clients)
 
     def _exchange(self, client: Answering, admitted: AdmittedRequest, body: bytes) -> Underway:
+        allowance = self.doors.allowance(admitted.requester)
         match admitted.entered.entrance.answer:
             case "props" if admitted.request.asked("model"):
                 return Exchange(client, admitted, body, self.doors)
             case "engine" | "upstream":
                 return Exchange(client, admitted, body, self.doors)
             case "control":
-                return ControlExchange(client, admitted, body, self._control)
+                return ControlExchange(client, admitted, body, Answers(self._control, allowance))
             case "states":
-                return ControlExchange(client, admitted, body, self._states)
+                return ControlExchange(client, admitted, body, Answers(self._states, allowance))
             case _:
                 return Telling(client, admitted, body, self.doors)
 

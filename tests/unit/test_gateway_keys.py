@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.errors import Misused, Unreachable
 from reconciler.gateway.doorkeeper import UNAUTHORIZED_SECONDS
+from reconciler.gateway.keys import Requester
 from reconciler.gateway.listening import Listening
 from reconciler.gateway.routes import TABLE, Entrance
 from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
@@ -113,6 +114,18 @@ async def test_a_key_has_its_limits() -> None:
         await stand.admit(engine)
         assert (await first).status_code == HTTPStatus.OK
         assert (await ask(stand, "1")).status_code == HTTPStatus.OK
+
+
+async def test_what_is_followed_counts_as_well() -> None:
+    ring = KeyRing(keys=(a_key("3", "read", limit=1),))
+    async with standing(rings=lambda: ring) as stand:
+        states = stand.client.stream("GET", "/models/sse", headers=sent("3"))
+        async with states as first:
+            assert first.status_code == HTTPStatus.OK
+            over = await stand.client.get("/models/sse", headers=sent("3"))
+            assert over.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        allowance = stand.front.doors.allowance(Requester("key-3", frozenset()))
+        await until(lambda: allowance.in_flight == 0)
 
 
 async def test_nobody_is_let_in_while_the_keys_cannot_be_read() -> None:
