@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from reconciler.config.source import FileSource
 from reconciler.config.state_folder import GitStateFolder
@@ -30,7 +30,7 @@ from reconciler.store.journal_file import JournalFile
 from reconciler.store.lock import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from reconciler.edge.key_file import KeyFile
     from reconciler.loop.hints_cache import HintsRead
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 
 Answer = TypeVar("Answer")
+TellRequest: TypeAlias = "Callable[[Mapping[str, object]], None]"
 
 ID_BYTES = 16
 WITH_SERVE = "the gateway comes with `pipx install --force '.[serve]'` in a clone of reconciler"
@@ -146,11 +147,11 @@ class App:
 
         return notify.SystemdSupervisor(os.environ)
 
-    def front(self, listen: str | None, finish: float) -> Front:
+    def front(self, listen: str | None, finish: float, tell: TellRequest | None = None) -> Front:
         """The gateway at an address, or by the sockets that systemd gives.
 
-        `finish` is how many seconds it lets requests end in. Raise Misused, also where its packages
-        are not installed.
+        `finish` is how many seconds it lets requests end in, and `tell` writes a log of them. Raise
+        Misused, also where its packages are not installed.
         """
         from reconciler.edge.given_sockets import given_sockets  # noqa: PLC0415 - as above
 
@@ -167,7 +168,7 @@ class App:
         )
         clocks, control = (self.clock.boot, self.clock.wall), partial(ControlApi, self)
         front = SocketFront(listening, clocks, self.keys.ring, control, finish)
-        front.doors.listens = written
+        front.doors.listens, front.doors.counts.tell = written, tell
         return front
 
     def _listen_of_files(self) -> str:

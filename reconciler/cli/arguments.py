@@ -331,6 +331,11 @@ def _serve(parser: Parser) -> None:
         metavar="TIME",
         help="how long requests may take to end when it is stopped (default: 30s)",
     )
+    parser.add_argument(
+        "--access-log",
+        action="store_true",
+        help="write each request that is over to stderr, as a line of JSON",
+    )
 
 
 def _hold(parser: Parser) -> None:

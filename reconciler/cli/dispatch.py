@@ -12,7 +12,16 @@ from signal import Signals
 from typing import TYPE_CHECKING
 
 from reconciler.cli.loading import loading
-from reconciler.cli.terminal import approver, ask, confirm, log_line, rendered, say, write
+from reconciler.cli.terminal import (
+    access_log,
+    approver,
+    ask,
+    confirm,
+    log_line,
+    rendered,
+    say,
+    write,
+)
 from reconciler.errors import Misused
 from reconciler.verbs.result import INTERRUPTED, OK, Outcome
 
@@ -207,7 +216,8 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
 async def _serve(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import serve
 
-    front = app.front(asked.listen, asked.finish)
+    tell = access_log() if asked.access_log else None
+    front = app.front(asked.listen, asked.finish, tell)
     return await _until_ended(asked, app, partial(serve.run, app, front))
 
 

@@ -109,13 +109,26 @@ def log_line(asked: argparse.Namespace) -> Callable[[str], None]:
     return tell
 
 
-def _json_log() -> Callable[[str], object]:
+def access_log() -> Callable[[Mapping[str, object]], None]:
+    """Make what writes a line about each request to standard error."""
+    write_json = _json_log()
+
+    def tell(line: Mapping[str, object]) -> None:
+        try:
+            write_json("request", **line)
+        except OSError:
+            _give_up(sys.stderr)
+
+    return tell
+
+
+def _json_log() -> Callable[..., object]:
     import structlog  # noqa: PLC0415 - only a log of JSON pays for it
 
     stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)
     rendered = structlog.processors.JSONRenderer()
     log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=[stamped, rendered])
-    written: Callable[[str], object] = log.msg
+    written: Callable[..., object] = log.msg
     return written
 
 

@@ -155,6 +155,7 @@ class ClientConnection(asyncio.Protocol):
         while self._reader.whole and not self._busy:
             told, body, self._keeps, self._version = self._reader.whole.popleft()
             self.passage = Passage(told.route, self._loop.time)
+            self.passage.identity, self.passage.key = told.identity, told.key
             found, self._beside, self._busy = told.found, told.fields, True
             if isinstance(found, Refusal):
                 self._is_bodiless = told.is_head

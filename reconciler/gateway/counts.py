@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 from reconciler.model.lending import Demand
 from reconciler.model.metrics import Histogram, Labels, MetricFamily, counted, gauged, timed
@@ -11,20 +12,23 @@ from reconciler.model.metrics import Histogram, Labels, MetricFamily, counted, g
 LAGS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 GONE = "gone"
 
+Tell: TypeAlias = Callable[[Mapping[str, object]], None]
+"""What writes an access log."""
+
 
 class Passage:
     """One request, from its head to its end."""
 
     __slots__ = (
-        "_clock", "began", "ended", "events", "first", "is_gone", "model", "refusal", "retries",
-        "route", "sent", "size", "status", "waited",
+        "_clock", "began", "ended", "events", "first", "identity", "is_gone", "key", "model",
+        "refusal", "retries", "route", "sent", "size", "status", "waited",
     )  # fmt: skip
 
     def __init__(self, route: str, clock: Callable[[], float]) -> None:
         """Begin one of a route; the clock tells seconds."""
         self._clock = clock
         self.route, self.began = route, clock()
-        self.model = ""
+        self.identity = self.key = self.model = ""
         self.sent: float | None = None
         self.first: float | None = None
         self.ended = self.began
@@ -46,6 +50,23 @@ class Passage:
         self.ended, self.is_gone = self._clock(), is_gone
 
     @property
+    def line(self) -> Mapping[str, object]:
+        """What a log says of it: nothing that a client wrote but the name of its request."""
+        sent, first = self.sent, self.first
+        return {
+            "id": self.identity,
+            "key": self.key,
+            "model": self.model,
+            "route": self.route,
+            "code": self.code,
+            "bytes": self.size,
+            "queue": None if sent is None else round(sent - self.began, 6),
+            "first_byte": None if first is None else round(first - self.began, 6),
+            "total": round(self.ended - self.began, 6),
+            "gone": self.is_gone,
+        }
+
+    @property
     def state(self) -> str:
         """How far it came."""
         if self.first is not None:
@@ -62,6 +83,8 @@ class Counts:
     """The numbers of all requests that are over."""
 
     def __init__(self) -> None:
+        self.tell: Tell | None = None
+        """What each request that is over is told to."""
         self._requests = Counter[Labels]()
         self._refused = Counter[Labels]()
         self._holds = Counter[Labels]()
@@ -91,6 +114,8 @@ class Counts:
             self._gone[one.state,] += 1
         if one.waited:
             self._holds[one.model, _result(one)] += 1
+        if self.tell is not None:
+            self.tell(one.line)
 
     def lagged(self, seconds: float) -> None:
         """Count how late the event loop was."""

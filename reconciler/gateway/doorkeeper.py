@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 CREDENTIALS = struct.Struct("3i")
+REQUEST_ID = b"X-Request-ID"
 UNAUTHORIZED = 401
 UNAUTHORIZED_SECONDS = 0.05
 """How long who sends no right key waits for that answer."""
@@ -78,6 +79,16 @@ class Judged(NamedTuple):
         if isinstance(self.found, Refusal):
             return ""
         return self.found.entered.entrance.shape
+
+    @property
+    def key(self) -> str:
+        """The name of the key that was sent, nothing without one that is right."""
+        return "" if isinstance(self.found, Refusal) else self.found.requester.name
+
+    @property
+    def identity(self) -> str:
+        """The name of the request, nothing where its head was not read."""
+        return next((value.decode() for name, value in self.fields if name == REQUEST_ID), "")
 
     @property
     def delay(self) -> float:
@@ -144,7 +155,7 @@ class Doorkeeper:
         is_named = entry.door.uid is None
         names = {*LOCAL_NAMES, *self._seats.names, entry.own_name} if is_named else None
         request = judged(head, names)
-        identified = (b"X-Request-ID", request_id(head))
+        identified = (REQUEST_ID, request_id(head))
         if isinstance(request, Refusal):
             return Judged(request, fields=(identified,), closes=True)
         let = cross_origin(head, self._seats.origins) if is_named else ()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from collections.abc import Mapping
 
 import httpx
 import pytest
 
+from reconciler.cli import terminal
 from reconciler.gateway import clients
 from reconciler.render.exposition import exposition
 from tests.gateway_stand import CHAT, Stand, standing, until
@@ -144,3 +147,28 @@ async def test_how_late_the_loop_is_is_noted_while_anybody_is_connected(
         await stand.admit(engine)
         await stand.ask()
         await until(lambda: scrape(stand)["loop_lag_seconds_count"] > 2)
+
+
+async def test_a_log_says_of_each_request_what_became_of_it_and_nothing_of_what_it_said() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        told: list[Mapping[str, object]] = []
+        stand.front.doors.counts.tell = told.append
+        await stand.admit(engine)
+        await stand.client.post(
+            CHAT, json={"model": "a", "secret": 1}, headers={"X-Request-ID": "mine-1234"}
+        )
+        await stand.client.post("/v1/secret", json={}, headers={"X-Request-ID": "mine-5678"})
+        first, second = told
+        assert (first["id"], first["model"], first["route"]) == ("mine-1234", "a", CHAT)
+        assert (first["code"], first["bytes"], first["gone"]) == ("200", 24, False)
+        assert all(isinstance(first[name], float) for name in ("queue", "first_byte", "total"))
+        assert (second["id"], second["route"], second["code"]) == ("mine-5678", "", "404")
+        assert second["queue"] is second["first_byte"] is None
+        assert "secret" not in str(told)
+
+
+def test_the_log_is_lines_of_json_with_their_time(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.access_log()({"id": "mine-1234", "code": "200"})
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["id"], line["code"]) == ("request", "mine-1234", "200")
+    assert line["timestamp"].endswith("Z")
