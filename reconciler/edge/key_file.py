@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from reconciler.model.access_key import KeyRing
 
 ID_BYTES, SECRET_BYTES = 4, 32
 ROOT = 0
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class KeyFile:
@@ -33,16 +35,25 @@ class KeyFile:
         Raise Unreachable where they cannot be read: nobody may come in then.
         """
         try:
-            stat = self._path.stat()
+            found = self._path.stat()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
-        seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        seen = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode, found.st_uid)
         if seen != self._seen:
+            self._refuse_others(found)
             self._ring = self._read()
             self._seen = seen
         return self._ring
+
+    def _refuse_others(self, found: os.stat_result) -> None:
+        """Raise Unreachable where another user may let anybody in."""
+        ours = {ROOT, os.geteuid(), self._path.parent.stat().st_uid}
+        mode = stat.S_IMODE(found.st_mode)
+        if found.st_uid not in ours or mode & OTHERS_WRITE:
+            who = f"it is of the user {found.st_uid} and has the mode {mode:04o}"
+            raise self._unreadable(f"{who}, so others may write it; `chown` it and `chmod 600` it")
 
     def _read(self) -> KeyRing | None:
         try:

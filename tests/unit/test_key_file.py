@@ -70,8 +70,16 @@ def test_a_file_that_is_not_ours_lets_nobody_in(tmp_path: Path) -> None:
     path.write_text('{"version": 1, "keys": [{"id": "x"}]}')
     with pytest.raises(Unreachable, match=r"keys\.0\.id is not what .* no request is let in"):
         KeyFile(path).ring()
+    path.write_text('{"version": 1, "keys": []}')
+    file = KeyFile(path)
+    assert file.ring() is None
+    path.chmod(0o620)
+    with pytest.raises(Unreachable, match="the mode 0620, so others may write it; `chown` it"):
+        file.ring()
+    path.chmod(0o600)
+    assert file.ring() is None
     path.unlink()
-    path.mkdir()
+    path.mkdir(mode=0o700)
     with pytest.raises(Unreachable, match="directory"):
         KeyFile(path).ring()
     (tmp_path / "a").write_text("")
@@ -102,3 +110,7 @@ def test_what_root_makes_can_be_read_by_whose_folder_it_is(tmp_path: Path) -> No
     os.chown(folder, OTHER, OTHER)
     add(KeyFile(folder / "keys.json"), "laptop")
     assert {(one.stat().st_uid, one.stat().st_gid) for one in folder.iterdir()} == {(OTHER, OTHER)}
+    assert KeyFile(folder / "keys.json").ring() is not None
+    os.chown(folder / "keys.json", OTHER + 1, OTHER)
+    with pytest.raises(Unreachable, match=f"it is of the user {OTHER + 1}"):
+        KeyFile(folder / "keys.json").ring()
