@@ -159,7 +159,14 @@ async def _key(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     if asked.action == "remove":
         return key.remove(app.keys, asked.name)
     scopes: list[KeyScope] = asked.scope or ["infer"]
-    words = key.KeyWords(scopes, asked.model or (), asked.expires, asked.in_flight, asked.waiting)
+    words = key.KeyWords(
+        scopes,
+        asked.model or (),
+        asked.expires,
+        asked.in_flight,
+        asked.waiting,
+        wake_on_list=asked.wake_on_list,
+    )
     return key.add(app.keys, app.clock, asked.name, words)
 
 

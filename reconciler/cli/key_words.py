@@ -31,6 +31,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help='end a new key automatically: "30d" or "2026-12-24 18:30"',
     )
+    parser.add_argument(
+        "--wake-on-list",
+        action="store_true",
+        help="wake hosts that rest when a client lists models with the new key",
+    )
     for what, default, help_ in (
         ("in-flight", 16, "may be under way"),
         ("waiting", 64, "may wait"),

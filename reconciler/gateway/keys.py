@@ -35,6 +35,7 @@ class Requester(NamedTuple):
     models: frozenset[str] = frozenset()
     in_flight: int | None = None
     waiting: int | None = None
+    wakes_by_listing: bool = False
 
     def may_use(self, model_name: str) -> bool:
         """Whether requests for a model are allowed."""
@@ -94,7 +95,14 @@ def known(ring: KeyRing) -> KnownKeys:
 
 def _requester(key: AccessKey) -> Requester:
     scopes = frozenset[Scope]().union(*(GRANTS[scope] for scope in key.scopes))
-    return Requester(key.name, scopes, frozenset(key.models), key.in_flight, key.waiting)
+    return Requester(
+        key.name,
+        scopes,
+        frozenset(key.models),
+        key.in_flight,
+        key.waiting,
+        wakes_by_listing=key.wake_on_list and "infer" in scopes,
+    )
 
 
 def requester(keys: KnownKeys, texts: Iterable[str], now: float) -> Requester | Refusal:

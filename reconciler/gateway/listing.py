@@ -55,7 +55,9 @@ def listing(
         return json.dumps({"models": [_codex(*one) for one in enumerate(chosen)]}).encode()
     if name is not None:
         return json.dumps(told[0]).encode()
-    return json.dumps(_page(told) if is_anthropic else {"object": "list", "data": told}).encode()
+    if is_anthropic:
+        return json.dumps(_page([*told, *_aliases(chosen, since)])).encode()
+    return json.dumps({"object": "list", "data": told}).encode()
 
 
 def props(*, brings_in: bool) -> bytes:
@@ -90,6 +92,12 @@ def _anthropic(model: ListedModel, since: float) -> Mapping[str, object]:
     created = datetime.fromtimestamp(int(since), UTC).isoformat().replace("+00:00", "Z")
     named = {"id": model.name, "display_name": model.name, "created_at": created}
     return {"type": "model", **named}
+
+
+def _aliases(models: Sequence[ListedModel], since: float) -> list[Mapping[str, object]]:
+    """Each other name once: Claude Code takes none but those that begin as Claude's do."""
+    names = dict.fromkeys(alias for model in models for alias in model.aliases)
+    return [_anthropic(ListedModel(name, "loaded"), since) for name in names]
 
 
 def _codex(place: int, model: ListedModel) -> Mapping[str, object]:

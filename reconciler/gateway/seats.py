@@ -160,6 +160,10 @@ class Seats:
         """The gate of one host."""
         return SeatsGate(self, host)
 
+    def resting(self) -> list[Seat]:
+        """The models that the file wants, and whose hosts rest."""
+        return [seat for seat in self._seats.values() if seat.route.active and seat.rests]
+
     @property
     def brings_in(self) -> bool:
         """Whether requests may bring in any model."""

@@ -59,6 +59,10 @@ class Telling:
         self._client.answer(HTTPStatus.TEMPORARY_REDIRECT, b"Temporary Redirect", fields)
 
     def _models(self) -> bytes | Refusal:
+        if self._requester.wakes_by_listing:
+            for seat in self._seats.resting():
+                if self._requester.may_use(seat.route.model):
+                    Beckoning(seat, self._requester.name).begin()
         name = self._entered.named.get("model")
         return listing(self._request, name, self._listed(), self._seats.began)
 

@@ -21,7 +21,9 @@ class AccessKey(Value):
     """A key as it is kept: of its secret no more than a hash, which needs no salt for 256 bits.
 
     `models` are those that it may ask for, any where it names none; `in_flight` and `waiting` how
-    many requests of it may be under way and wait; `expires` is in seconds of the wall clock.
+    many requests of it may be under way and wait; `expires` is in seconds of the wall clock. With
+    `wake_on_list` a list of models wakes the hosts that rest, for clients that ask for it to that
+    end.
     """
 
     id: Annotated[str, StringConstraints(pattern=ID_PATTERN)]
@@ -32,6 +34,7 @@ class AccessKey(Value):
     in_flight: Annotated[int, Field(ge=1)] = 16
     waiting: Annotated[int, Field(ge=0)] = 64
     expires: float | None = None
+    wake_on_list: bool = False
 
 
 class KeyRing(Value):

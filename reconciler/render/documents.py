@@ -205,6 +205,7 @@ class KeyDocument(Value):
     in_flight: int = Field(description="How many requests of it may be under way.")
     waiting: int = Field(description="How many requests of it may wait.")
     expires: float | None = Field(description="When it ends, in wall clock seconds; null: never.")
+    wake_on_list: bool = Field(description="Whether listing models with it wakes hosts that rest.")
 
 
 class KeysDocument(Value):

@@ -27,7 +27,9 @@ def _line(key: dict[str, Any]) -> str:
     models = f" of {', '.join(key['models'])}" if key["models"] else ""
     limits = f"{key['in_flight']} at once, {key['waiting']} waiting"
     until = f", until {_utc(key['expires'])}" if key["expires"] is not None else ""
-    return f"{key['name']:<20} {key['id']}  {', '.join(key['scopes'])}{models}; {limits}{until}"
+    wakes = ", wakes by listing" if key["wake_on_list"] else ""
+    scopes = ", ".join(key["scopes"])
+    return f"{key['name']:<20} {key['id']}  {scopes}{models}; {limits}{wakes}{until}"
 
 
 def _utc(seconds: float) -> str:

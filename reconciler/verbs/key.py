@@ -30,6 +30,7 @@ class KeyWords:
     expires: str | None = None
     in_flight: int = 16
     waiting: int = 64
+    wake_on_list: bool = False
 
 
 def add(file: KeyFile, clock: Clock, name: str, words: KeyWords) -> Outcome[KeysDocument]:
@@ -48,6 +49,7 @@ def add(file: KeyFile, clock: Clock, name: str, words: KeyWords) -> Outcome[Keys
         in_flight=words.in_flight,
         waiting=words.waiting,
         expires=expires,
+        wake_on_list=words.wake_on_list,
     )
     file.change(lambda ring: _with(ring, made))
     return Outcome(_document((made,), written(id_, secret)))

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from reconciler.gateway import states
+from reconciler.model.access_key import KeyRing
+from reconciler.model.key_scope import KeyScope
 from reconciler.model.traffic import Routes
 from tests.gateway_stand import ROUTES, WITHIN, Stand, standing, until
 from tests.scripted_engine import answers, scripted
+from tests.unit.test_gateway_keys import a_key, sent
 
 LENT = Routes(
     models=(ROUTES.models[0], ROUTES.models[1].model_copy(update={"lent": True})), main="a"
@@ -166,3 +169,32 @@ async def first(lines: AsyncIterator[str]) -> str:
 
 def changed(name: str, state: str) -> dict[str, object]:
     return {"model": name, "event": "status_change", "data": {"status": state}}
+
+
+@pytest.mark.parametrize(
+    ("scope", "wakes", "rests", "waiting"),
+    [
+        ("infer", True, True, 1),
+        ("infer", True, False, 0),
+        ("infer", False, True, 0),
+        ("read", True, True, 0),
+    ],
+)
+async def test_a_list_wakes_a_host_that_rests_for_a_key_that_says_so(
+    scope: KeyScope, wakes: bool, rests: bool, waiting: int
+) -> None:
+    key = a_key("1", scope).model_copy(update={"wake_on_list": wakes})
+    async with standing(rings=lambda: KeyRing(keys=(key,))) as stand:
+        stand.front.doors.lobby("box").rest(["a", "b"] if rests else [])
+        for _ in range(2):
+            await told(stand, **sent("1"))
+        assert stand.seat.demand.waiting == waiting
+
+
+async def test_other_names_are_listed_for_clients_that_look_for_theirs() -> None:
+    async with standing() as stand:
+        aliased = (one.model_copy(update={"aliases": ("claude-x",)}) for one in ROUTES.models)
+        stand.front.doors.route(ROUTES.model_copy(update={"models": tuple(aliased)}))
+        page = await told(stand, **{"anthropic-version": "2023-06-01"})
+        assert [one["id"] for one in page["data"]] == ["a", "b", "claude-x"]
+        assert page["last_id"] == "claude-x"

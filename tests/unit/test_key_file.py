@@ -99,6 +99,9 @@ def test_keys_read_as_text(tmp_path: Path) -> None:
     assert "only now" in second
     text = keys_text(key.list_(file).document.model_dump(mode="json"))
     assert "infer of tiny; 16 at once, 64 waiting, until 29" in text
+    key.add(file, CLOCK, "phone", KeyWords(INFER, wake_on_list=True))
+    text = keys_text(key.list_(file).document.model_dump(mode="json"))
+    assert "64 waiting, wakes by listing" in text
     assert made.made not in text
     assert KeyRing.model_validate_json((tmp_path / "keys.json").read_text()).version == 1
 

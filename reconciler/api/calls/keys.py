@@ -24,6 +24,7 @@ class KeyBody(Value):
     expires: str | None = Field(default=None, description='When it ends, such as "30d".')
     in_flight: int = Field(default=16, ge=1, le=2000, description="Requests under way at most.")
     waiting: int = Field(default=64, ge=1, le=2000, description="Requests that wait at most.")
+    wake_on_list: bool = Field(default=False, description="Listing models wakes hosts that rest.")
 
 
 async def _list(served: Served, _: ControlRequest) -> ControlReply:
@@ -32,7 +33,14 @@ async def _list(served: Served, _: ControlRequest) -> ControlReply:
 
 async def _add(served: Served, asked: ControlRequest) -> ControlReply:
     said = read(asked.body, KeyBody)
-    words = key.KeyWords(said.scopes, said.models, said.expires, said.in_flight, said.waiting)
+    words = key.KeyWords(
+        said.scopes,
+        said.models,
+        said.expires,
+        said.in_flight,
+        said.waiting,
+        wake_on_list=said.wake_on_list,
+    )
     # A durable write takes as long as its disk: requests for models do not wait for that.
     made = await to_thread.run_sync(key.add, served.keys, served.clock, said.name, words)
     return looked(made)
