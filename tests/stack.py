@@ -136,15 +136,21 @@ class Stack:
         code: int | None = 0,
         words: Sequence[str] = ("-m", "reconciler"),
         verb: str = "watch",
+        held: int | None = None,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a watch for the context; it must end with a code, None for any; `words` start it."""
+        """Run a watch for the context; it must end with a code, None for any; `words` start it.
+
+        It is given the socket `held`, which outlives it, as systemd would.
+        """
+        words = words if held is None else ("-m", "tests.held_socket", str(held))
         log = self.folder / "watch.log"
         argv = [sys.executable, *words, *self.argv(verb, *more)[3:]]
         environment = self.environment(PYTHONPATH=str(Path(__file__).parent.parent))
         with log.open("wb") as written:
             process = subprocess.Popen(
-                argv, cwd=self.folder, env=environment, stderr=written, stdin=subprocess.DEVNULL
-            )
+                argv, cwd=self.folder, env=environment, stderr=written, stdin=subprocess.DEVNULL,
+                pass_fds=() if held is None else (held,),
+            )  # fmt: skip
         try:
             yield process
         finally:

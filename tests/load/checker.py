@@ -90,8 +90,8 @@ def _repeated_names(ledger: Ledger) -> Iterator[str]:
 
 
 def _unexplained(ledger: Ledger) -> Iterator[str]:
-    """Errors of a connection while the gateway was up all the time."""
-    downs = [Span(down.since, down.until) for down in ledger.downs]
+    """Errors of a connection that no kill cut: while it is down, its socket lets clients wait."""
+    downs = [Span(down.since, down.dead) for down in ledger.downs]
     tries = {nonce: iter(sendings) for nonce, sendings in _sendings(ledger).items()}
     for came in ledger.came:
         sent = next(tries.get(came.nonce, iter(())), None)

@@ -16,6 +16,7 @@ from tests.stack import COMMAND_SECONDS, Stack
 
 SOONEST_KILL, LATEST_KILL = 2.0, 4.0
 POLL_SECONDS = 0.02
+BACKLOG = 512
 
 
 @contextmanager
@@ -42,22 +43,27 @@ async def serve(
 async def serve_and_kill(
     here: Stack, at: str, ledger: Ledger, done: anyio.Event, *, task_status: TaskStatus[None]
 ) -> None:
-    """Run `serve` until the event, and kill it again and again before that."""
+    """Run `serve` until the event, and kill it again and again before that.
+
+    Its socket outlives it: who connects while it is down waits, and is not refused.
+    """
+    host, port = at.split(":")
     chance = random.Random(ledger.seed)  # noqa: S311 - to be repeated
     killed: tuple[float, float] | None = None
-    while not done.is_set():
-        with here.watching("--listen", at, code=None, verb="serve") as process:
-            await _taking(here, process)
-            if killed is None:
-                task_status.started()
-            else:
-                ledger.downs.append(Down(*killed, now()))
-            with anyio.move_on_after(chance.uniform(SOONEST_KILL, LATEST_KILL)):
-                await done.wait()
-                return
-            since = now()
-            process.kill()
-        killed = since, now()
+    with socket.create_server((host, int(port)), backlog=BACKLOG) as held:
+        while not done.is_set():
+            with here.watching(code=None, verb="serve", held=held.fileno()) as process:
+                await _taking(here, process)
+                if killed is None:
+                    task_status.started()
+                else:
+                    ledger.downs.append(Down(*killed, now()))
+                with anyio.move_on_after(chance.uniform(SOONEST_KILL, LATEST_KILL)):
+                    await done.wait()
+                    return
+                since = now()
+                process.kill()
+            killed = since, now()
 
 
 async def _taking(here: Stack, process: subprocess.Popen[bytes]) -> None:

@@ -134,6 +134,14 @@ FAULTS: dict[str, tuple[Callable[[], Ledger], str]] = {
         lambda: replace(GOOD, downs=[Down(45, 46, 47)]),
         "failed between 37 and 38.5: reset",
     ),
+    "an error after a kill, while the next process starts": (
+        lambda: replace(
+            GOOD,
+            sent=[*GOOD.sent[:3], Sent(AGAIN, 39.2), GOOD.sent[3]],
+            came=[*GOOD.came[:3], Came("3", 39.3, None, "refused"), GOOD.came[3]],
+        ),
+        "failed between 39.2 and 39.3: refused",
+    ),
     "a late one": (lambda: replace(GOOD, patience=6), "was answered after 9.0 s"),
     "two units by the journal": (lambda: without(ROWS[7]), "row 8 starts b beside a"),
     "two units on the host": (
