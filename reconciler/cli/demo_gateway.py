@@ -37,7 +37,7 @@ def answered_by(model_name: str, argv: list[str], folder: Path, say: Callable[[s
     """The model that answered a request for this one at the gateway; raise Unreachable."""
     log = folder / "serve.log"
     with _serving(argv, folder, log) as address:
-        say(f'\n$ curl {address}/v1/completions -d \'{{"model": "{model_name}", ...}}\'')
+        say(f'\n$ curl {address}/v1/completions --json \'{{"model": "{model_name}", ...}}\'')
         wish: JsonValue = {"model": model_name, "prompt": "The keeper counts", "max_tokens": 8}
         began = time.monotonic()
         reply = anyio.run(HttpClient().post, f"{address}/v1/completions", wish, ANSWER_SECONDS)

@@ -113,7 +113,8 @@ def _misstated(head: RequestHead, entrance: Entrance) -> Refusal | None:
     if found == expected or (entrance.body == "json" and found.endswith(b"+json")):
         return None
     shown = found.decode("latin-1") or "nothing"
-    return Refusal(415, f"found {shown} as Content-Type, expected {expected.decode()}")
+    say = "; with curl, `--json` in place of `-d`" if entrance.body == "json" else ""
+    return Refusal(415, f"found {shown} as Content-Type, expected {expected.decode()}{say}")
 
 
 CONTENT_TYPES = {"json": b"application/json", "form": b"multipart/form-data"}
