@@ -38,6 +38,13 @@ def at_rest(wanted: Slice, then: Rest) -> Slice:
     return wanted.model_copy(update={"active": (), "power": power})
 
 
+def as_it_may_sleep(wanted: Slice, rules: Rules) -> Slice:
+    """A host as it is judged where it may sleep at any time, and has to be able to."""
+    if not rules.sleeps or rules.idle is None:
+        return wanted
+    return wanted.model_copy(update={"power": rules.idle.then})
+
+
 def may_rest(wanted: Slice, hints: Hints, now: Instant) -> bool:
     """Whether a host may be let rest now; one that could not be is tried ever more rarely."""
     failure = hints.restless

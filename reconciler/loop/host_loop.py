@@ -187,7 +187,10 @@ class HostLoop:
             await self._turns.tell(slice_, rules)
         turned = await self._lends_otherwise()
         context = self._deps.context(self._ports, self._interrupt)
-        async with beside(partial(self._end_loads, slice_, rules)):
+        async with (
+            beside(partial(self._end_loads, slice_, rules)),
+            beside(partial(self._end_rest, idles=idles)),
+        ):
             verdict = await reconcile(request, context)
         if verdict.outcome == "interrupted":
             return
@@ -209,6 +212,11 @@ class HostLoop:
             reason = await loads.ended(slice_, rules)
             self._deps.say(f"{self._host}: {reason}")
             self._interrupt.request(reason, "supersede")
+
+    async def _end_rest(self, *, idles: bool) -> None:
+        """End the way to rest once a request comes."""
+        if idles and self._turns is not None:
+            await self._turns.asked(self._host, self._interrupt)
 
     async def _answer(self, number: int, verdict: HostVerdict) -> None:
         answered = Answered(host=self._host, asked=number, verdict=verdict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from math import inf
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from reconciler.core.recovery import Hints
 from reconciler.core.turns import Seating, Turn
 from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
-from reconciler.model.leasing import Leased, Released
+from reconciler.loop.interrupt import Interrupt
+from reconciler.model.leasing import Leased, Released, Roused
 from reconciler.model.lending import Rules
 from reconciler.model.records import Instant, Lease
 from reconciler.model.spec import Slice
@@ -60,6 +62,19 @@ class TurnTaking:
         hints = await self._cache.hints(slice_.host.name)
         lent = lending.standing(slice_, rules, hints, self._clock.instant())
         self._told(_Seated(slice_, rules, lent, rests=False))
+
+    async def asked(self, host: str, interrupt: Interrupt) -> None:
+        """Wait until a request waits for a model of a host that is on its way to rest; end that."""
+        while not any(demand.waiting for demand in self._lobby.demands().values()):
+            await self._lobby.changed()
+        if (await self._cache.hints(host)).sent_down is not None:
+            # What was told to go down goes down: it is woken sooner when that is waited for.
+            return
+        # The row first: whatever goes on from here must not go on to rest.
+        because = "a request came before it rested"
+        with suppress(DurabilityError):
+            await self._cache.journal.append(Roused(host=host, because=because))
+            interrupt.request(because, "supersede")
 
     def _told(self, seated: _Seated) -> Collection[str]:
         """Tell requests what they would wait for in vain, and return for which models."""
@@ -124,9 +139,11 @@ class TurnTaking:
     def _rest_seconds(self, seated: _Seated, hints: Hints, now: Instant) -> float:
         """How long nobody must want any model from now on until the host comes to rest."""
         stays = policy.holding(hints, now) is not None or lending.taken(seated.lent)
-        if seated.rests or stays or not idleness.may_rest(seated.slice, hints, now):
+        idle, may_rest = seated.rules.idle, idleness.may_rest(seated.slice, hints, now)
+        if idle is None or seated.rests or stays or not may_rest:
             return inf
-        return turns.rest_at(seated.rules, self._lobby.demands()) - now.boot
+        # The end of the last request rings no bell; its host does not rest before that long after.
+        return min(turns.rest_at(seated.rules, self._lobby.demands()) - now.boot, idle.after)
 
     def _missing(self, slice_: Slice) -> tuple[str, ...]:
         """What the file wants and requests cannot reach: no turn would bring it in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from reconciler.core import idleness
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints, of_host
 from reconciler.core.report import findings
@@ -12,6 +13,7 @@ from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreacha
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.findings import Finding, Findings
+from reconciler.model.lending import NOTHING_LENT
 from reconciler.model.onhost.host import AskMachine
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
@@ -41,7 +43,11 @@ async def run(reader: Reader, host: str | None) -> Outcome[Findings]:
 
 
 def _chosen(wanted: Wanted, host: str | None) -> list[Slice]:
-    return [wanted.slices[name] for name in among(wanted.slices, host)]
+    rules = wanted.rules
+    return [
+        idleness.as_it_may_sleep(wanted.slices[name], rules.get(name, NOTHING_LENT))
+        for name in among(wanted.slices, host)
+    ]
 
 
 def _files(reader: Reader) -> tuple[Wanted | None, tuple[Finding, ...]]:

@@ -79,6 +79,9 @@ def test_a_request_wakes_a_host_that_goes_to_sleep_again_and_its_conversation_go
         until(lambda: here.moments()[-1] == "run-closed", within=COMMAND_SECONDS)
         again = asked(here, port)
         assert again["cache_n"] >= LEAST_REUSED * (again["cache_n"] + again["prompt_n"]), again
+        until(lambda: here.moments().count("idle opened") == 2, within=COMMAND_SECONDS)
+        between = asked(here, port)
+        assert between["cache_n"] >= LEAST_REUSED * (between["cache_n"] + between["prompt_n"])
     about = ("lease opened", "idled", "idle opened")
     done = [moment for moment in here.moments() if moment in about]
     assert done[:4] == ["lease opened", "idled", "idle opened", "lease opened"], done

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core import idleness, lending, policy, turns
 from reconciler.core.canonical import digest
@@ -31,6 +33,7 @@ from reconciler.model.records import (
     RunClosed,
     RunOpened,
     SentDown,
+    Verdict,
 )
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.steps.plan import HostPlan
@@ -263,3 +266,42 @@ def test_a_host_rests_when_no_request_used_any_of_its_models_for_long(
 
 def test_a_host_that_does_not_rest_is_not_roused() -> None:
     assert idleness.roused(ONE, AUTO, Hints(), seen(), ("a",)) == ""
+
+
+def test_doctor_judges_a_host_that_may_sleep_as_one_that_has_to_be_able_to() -> None:
+    assert idleness.as_it_may_sleep(ONE, AUTO).power == "suspend"
+    assert idleness.as_it_may_sleep(ONE, Rules()) == ONE
+
+
+TERMS = st.none() | st.builds(Term, by=st.just("ann"), until=st.floats(0, HOUR))
+AMONG, ONES = st.sampled_from("ab"), st.just(digest(ONE))
+LENDING = st.one_of(
+    st.builds(Leased, host=st.just(HOST), model=AMONG, wanted=ONES, term=TERMS),
+    st.builds(
+        Released, host=st.just(HOST), model=AMONG, because=st.just("x"), failed=st.none() | ONES
+    ),
+    st.just(idled(ONE)),
+    st.just(REFUSED),
+    st.just(Roused(host=HOST, because="a is asked for")),
+    st.builds(opened, st.sampled_from(["lease", "idle"])),
+    st.builds(
+        RunClosed, host=st.just(HOST), run=st.just(1), key=ONES,
+        verdict=st.sampled_from(get_args(Verdict)),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(LENDING, max_size=20))
+def test_whatever_is_lent_and_rests_what_the_file_wants_is_remembered_as_it_was(
+    records: list[Record],
+) -> None:
+    failure = Quarantine(
+        key=digest("x"), reason="StartFailed", message="it died", run=1, since=instant(90.0)
+    )
+    before = Hints(
+        quarantine=failure, generation=3, wanted=ONE, wanted_digest=digest(ONE),
+        last_good=ON, last_good_digest=digest(ON), judged_generation=3,
+    )  # fmt: skip
+    hints = rows(*records, before=before)
+    for name in ("quarantine", "generation", "wanted_digest", "last_good_digest", "last_good"):
+        assert getattr(hints, name) == getattr(before, name)

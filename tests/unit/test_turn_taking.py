@@ -14,10 +14,11 @@ from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.turn_taking import TurnTaking
 from reconciler.model.leasing import Idled, Leased, Released, Roused, Term
 from reconciler.model.lending import Demand, Idle, Rules
-from reconciler.model.records import Hold, Record, Row
+from reconciler.model.records import Hold, Record, Row, StepIntent
 from reconciler.model.spec import Slice
 from tests.sample_worlds import HOST, model, slice_of
 
@@ -287,7 +288,8 @@ def test_a_host_may_rest_once_no_request_came_for_long_and_who_comes_then_waits(
     async def ends(turns: Turns) -> None:
         began = turns.clock.now
         await anyio.sleep(50.0)
-        turns.lobby.set(a=serving(began, used=turns.clock.now))
+        # The end of the last request need not be heard.
+        turns.lobby.wanted["a"] = serving(began, used=turns.clock.now)
 
     turns = Turns(rules=RESTS)
     turns.clock.run(day, turns)
@@ -343,3 +345,37 @@ def test_the_lease_that_woke_a_host_for_the_files_model_is_over_when_that_serves
     turns.rows.append(Leased(host=HOST, model="a", wanted=digest(ONE)))
     turns.clock.run(day, turns)
     assert turns.told() == [("leased", "a"), ("released", "a")]
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_request_that_comes_while_its_host_goes_to_rest_ends_that(is_told: bool) -> None:
+    """A host that was told to go down is waited for, and woken then."""
+
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=serving(turns.clock.now))
+        interrupt = Interrupt()
+        async with anyio.create_task_group() as group:
+            group.start_soon(turns.taking.asked, HOST, interrupt)
+            await anyio.sleep(50.0)
+            assert not interrupt.reason
+            turns.lobby.set(a=serving(turns.clock.now, waiting=1, oldest=turns.clock.now))
+        assert (interrupt.reason == "a request came before it rested") == (not is_told)
+
+    turns = Turns(rules=RESTS)
+    going = StepIntent(host=HOST, run=1, number=1, step="shutdown", in_doubt="irreversible")
+    if is_told:
+        turns.rows.append(going)
+    turns.clock.run(day, turns)
+    assert [row.record.kind for row in turns.rows.rows()] == [going.kind if is_told else "roused"]
+
+
+def test_on_a_full_disk_a_host_goes_on_to_rest_and_is_woken_when_that_can_be_recorded() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=waiting(turns.clock.now))
+        turns.journal.is_full = True
+        interrupt = Interrupt()
+        await turns.taking.asked(HOST, interrupt)
+        assert not interrupt.reason
+
+    turns = Turns(rules=RESTS)
+    turns.clock.run(day, turns)
