@@ -79,6 +79,7 @@ def systemd(port: int) -> Iterator[Booted]:
         for name in ("reconciler.service", "reconciler-serve.service", "reconciler.socket"):
             booted.write(f"/run/systemd/system/{name}", (ROOT / "deploy" / name).read_text())
         booted.define(f"{UNIT}.service.d/here.conf", here("serve --finish 2s"))
+        booted.define("reconciler.service.d/here.conf", here("watch"))
         booted.define("reconciler.socket.d/here.conf", HERE.format(port))
         booted.run("systemctl", "start", "reconciler.socket")
         yield booted
@@ -125,3 +126,10 @@ async def test_death_refuses_none_and_what_was_not_under_way_is_answered(
     failed = {said: count for said, count in heard.items() if said != "answered"}
     assert not [said for said in failed if said.startswith("not connected")]
     assert sum(failed.values()) <= CLIENTS
+
+
+def test_the_service_without_requests_takes_the_place_of_both(systemd: Booted) -> None:
+    systemd.run("systemctl", "start", "reconciler")
+    until(lambda: systemd.shows("reconciler", "StatusText") == "local: in sync", WITHIN)
+    for other in (f"{UNIT}.service", "reconciler.socket"):
+        assert systemd.shows(other, "ActiveState") == "inactive"
