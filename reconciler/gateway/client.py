@@ -31,6 +31,9 @@ MOST_AHEAD = 64 * 1024
 HIGH_WATER = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 AGAIN = [(b"Retry-After", b"1")]
+FINAL = [(b"x-should-retry", b"false")]
+"""What OpenAI's and Anthropic's SDKs heed."""
+
 BESIDE: Mapping[int, Sequence[Field]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: AGAIN,
     HTTPStatus.TOO_MANY_REQUESTS: AGAIN,
@@ -237,7 +240,7 @@ class ClientConnection(asyncio.Protocol):
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
         """Answer with an error, in the words of a protocol."""
         self.passage.refusal = refusal.status
-        more = BESIDE.get(refusal.status, ())
+        more = FINAL if refusal.is_final else BESIDE.get(refusal.status, ())
         self._answer_whole(refusal.status, error_body(refusal, spoken), more)
 
     def tell(self, content: bytes) -> None:

@@ -96,10 +96,14 @@ class Request(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a request goes no further, and the status that says so."""
+    """Why a request goes no further, and the status that says so.
+
+    `is_final`: to ask again soon would be in vain, whatever the status says.
+    """
 
     status: int
     reason: str
+    is_final: bool = False
 
 
 def judged(head: RequestHead, hosts: Collection[str] | None) -> Request | Refusal:

@@ -102,7 +102,7 @@ class Seat:
         if not (self.route.active or self.route.lent or self._is_expected):
             return pinned(name)
         if self.refused and self.identity is None:
-            return Refusal(503, f"{name} does not serve: {self.refused}")
+            return Refusal(503, f"{name} does not serve: {self.refused}", is_final=True)
         return None
 
     def wait(self, waiter: Waiter, since: float | None) -> float | None:
@@ -195,11 +195,11 @@ class Seat:
 def unseen(model_name: str) -> Refusal:
     """Why nobody can look at what a model's engine says."""
     said = f"{model_name} does not serve now, and a request that only looks brings no model in"
-    return Refusal(503, said)
+    return Refusal(503, said, is_final=True)
 
 
 def pinned(model_name: str) -> Refusal:
     """Why requests for a model that the file does not want now go nowhere."""
     said = f"{model_name} does not serve now, and requests may not bring it in"
     ways = f"`reconciler use {model_name}` switches to it, `allow` of desired.yaml lets requests"
-    return Refusal(503, f"{said}; {ways}")
+    return Refusal(503, f"{said}; {ways}", is_final=True)

@@ -34,6 +34,9 @@ def error_body(refusal: Refusal, spoken: Spoken) -> bytes:
 
 
 def _type(refusal: Refusal) -> str:
+    if refusal.is_final:
+        # Claude Code asks for minutes after any `overloaded_error`, and shows this (2.1.332).
+        return "api_error"
     return TYPES.get(refusal.status, "invalid_request_error")
 
 

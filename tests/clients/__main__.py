@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ def sdks() -> Iterator[Client]:
 
         def run(there: Scene, folder: Path, python: Path = python, module: str = module) -> str:
             words = [str(python), "-m", f"tests.clients.{module}_client", *there]
-            return said(words, folder, PYTHONPATH=str(ROOT)).splitlines()[-1]
+            return said(words, folder, by={"PYTHONPATH": str(ROOT)}).splitlines()[-1]
 
         yield Client(lock.stem, run)
 
@@ -105,7 +105,7 @@ auth = {{ command = "{folder}/token" }}
     (folder / "token").chmod(0o700)
     (folder / "config.toml").write_text(settings)
     words = [str(program), "exec", "--json", "--skip-git-repo-check", "-s", "read-only", ASKED]
-    told = said(words, folder, CODEX_HOME=str(folder))
+    told = said(words, folder, by={"CODEX_HOME": str(folder)})
     events = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     assert events[-1]["type"] == "turn.completed", told
     listed = json.loads((folder / "models_cache.json").read_text())["models"]
@@ -118,15 +118,19 @@ def claude(program: Path, there: Scene, folder: Path) -> str:
     back = {"model": "active", "prompt": "Hello", "n_predict": 1}
     httpx.post(f"{there.gateway}/completion", json=back, timeout=SECONDS).raise_for_status()
     words = [str(program), "-p", ASKED, "--model", "tiny-c", "--output-format", "json"]
-    told = said(words, folder, ANTHROPIC_BASE_URL=there.gateway, **CLAUDE)
+    by = {"ANTHROPIC_BASE_URL": there.gateway, **CLAUDE}
+    told = said(words, folder, by=by)
     answer = json.loads(told.splitlines()[-1])
     assert not answer["is_error"], told
+    words[words.index("tiny-c")] = "broken"
+    # It asks for minutes where it may hope, instead of saying what is wrong.
+    assert "nowhere.gguf" in said(words, folder, code=1, by=by)
     return "answered"
 
 
-def said(words: list[str], folder: Path, **variables: str) -> str:
+def said(words: list[str], folder: Path, code: int = 0, *, by: Mapping[str, str]) -> str:
     """What a program says, with a home of its own."""
-    environment = {**os.environ, "HOME": str(folder), **variables}
+    environment = {**os.environ, "HOME": str(folder), **by}
     done = subprocess.run(
         words,
         cwd=folder,
@@ -137,7 +141,7 @@ def said(words: list[str], folder: Path, **variables: str) -> str:
         stdin=subprocess.DEVNULL,
         timeout=SECONDS,
     )
-    if done.returncode:
+    if done.returncode != code:
         raise AssertionError(done.stdout + done.stderr)
     return done.stdout
 

@@ -290,3 +290,13 @@ async def test_a_recording_goes_to_the_model_that_its_form_names() -> None:
         unknown = await stand.client.post(path, data={"model": "z"}, files=files)
         assert unknown.status_code == HTTPStatus.NOT_FOUND
         assert (await stand.ask(path)).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages"])
+async def test_who_would_ask_again_in_vain_is_told_so(path: str) -> None:
+    async with standing() as stand:
+        refused = await stand.ask(path, model="b")
+        assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert refused.headers["x-should-retry"] == "false"
+        assert "retry-after" not in refused.headers
+        assert refused.json()["error"]["type"] == "api_error"
