@@ -53,7 +53,7 @@ def admitted(
     """Who asks, where that is allowed; `is_local_name`: the Host is a name of the loopback."""
     if door.uid is not None:
         return _user(door.uid, door.own)
-    refusal = _foreign(head, by.origins) or _misstated(head, entrance)
+    refusal = _foreign(head, entrance, by.origins) or _misstated(head, entrance)
     if refusal is not None:
         return refusal
     if entrance.scope == "none":
@@ -81,11 +81,15 @@ def _beyond(found: Requester, entrance: Entrance) -> Refusal:
     return Refusal(403, f"{who} not allow this, which needs {entrance.scope}; {makes}")
 
 
-def _foreign(head: RequestHead, origins: Collection[str]) -> Refusal | None:
-    """Why the page that asks may not: a browser sends what any page wants, with what it knows."""
+def _foreign(head: RequestHead, entrance: Entrance, origins: Collection[str]) -> Refusal | None:
+    """Why the page that asks may not: a browser sends what any page wants, with what it knows.
+
+    Looking costs hosts something as well where it is a verb that looks.
+    """
     origin, site = head.value(b"origin"), head.value(b"sec-fetch-site")
-    changes = head.method not in SAFE or bool(head.values(b"upgrade"))
-    if not (origin or site) or not changes or allowed_origin(head, origins):
+    is_costly = head.method not in SAFE or entrance.answer == "control"
+    matters = is_costly or bool(head.values(b"upgrade"))
+    if not (origin or site) or not matters or allowed_origin(head, origins):
         return None
     if origin and not _is_same(origin, head.value(b"host")):
         shown = origin.decode("latin-1")

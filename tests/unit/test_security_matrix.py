@@ -109,7 +109,8 @@ def expected(case: Case) -> int:
         return 403 if case.door == "stranger" else 0
     if case.host == "evil" or (case.host == "its address" and case.door == "loopback"):
         return 421
-    if case.method != "GET" and case.page in {"cross", "opaque", "of the same site"}:
+    is_costly = case.method != "GET" or case.entrance.answer == "control"
+    if is_costly and case.page in {"cross", "opaque", "of the same site"}:
         return 403
     if case.entrance.scope == "none":
         return 0
