@@ -15,6 +15,7 @@ from reconciler.core.report.conditions import (
 )
 from reconciler.model.facts import Saved
 from reconciler.model.gpu import GIB
+from reconciler.model.leasing import Leased
 from reconciler.model.observed import POWER, TESTIMONY, UNIT, Observed
 from reconciler.model.records import (
     Carried,
@@ -92,7 +93,12 @@ def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
             runs[run["continues"]].update(
                 verdict="cut short", message=f"run {number} continued from what was there"
             )
+    asked = dict[str, str]()
     for row in rows:
+        if isinstance(row.record, Leased):
+            asked[row.record.host] = row.record.request
+        elif isinstance(row.record, RunOpened) and row.record.mode == "lease":
+            runs[row.seq]["request"] = asked.get(row.record.host, "")
         _tell(row.record, runs)
     return list(runs.values())
 
@@ -125,7 +131,7 @@ def _opened(run: OpenRun) -> dict[str, Any]:
     provenance = record.provenance
     return {
         "run": run.seq, "at": run.at, "host": record.host, "mode": record.mode,
-        "trigger": record.trigger, "active": list(record.slice.active or ()),
+        "trigger": record.trigger, "request": "", "active": list(record.slice.active or ()),
         "provenance": f"{provenance} {provenance.subject}".strip(), "digest": record.digest,
         "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
         "reason": "", "message": "", "log": [], "notes": list(record.notes),

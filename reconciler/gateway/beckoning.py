@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Beckoning:
     """Waits for a seat in the place of a request, until it opens or that is in vain."""
 
-    def __init__(self, seat: Seat, by: str) -> None:
-        """Take the seat, and the name of a key."""
-        self._seat, self.by = seat, by
+    def __init__(self, seat: Seat, by: str, request: str) -> None:
+        """Take the seat, and the names of a key and of a request."""
+        self._seat, self.by, self.request = seat, by, request
 
     def begin(self) -> None:
         """Wait, unless the model is there or is waited for already."""

@@ -152,6 +152,11 @@ class Exchange:
         """The name of the key that it came with."""
         return self._requester.name
 
+    @property
+    def request(self) -> str:
+        """The name that its answer has in X-Request-ID."""
+        return self._client.passage.identity
+
     def admitted(self) -> None:
         """Go on: the model serves."""
         self._go()

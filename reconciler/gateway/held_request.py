@@ -16,7 +16,7 @@ class HeldRequest:
     """One request's place in the queue of a seat."""
 
     def __init__(self, waiter: Waiter) -> None:
-        self._waiter, self.by = waiter, waiter.by
+        self._waiter, self.by, self.request = waiter, waiter.by, waiter.request
         self._seat: Seat | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._since: float | None = None

@@ -10,11 +10,16 @@ from reconciler.gateway.head import Refusal
 
 
 class Waiter(Protocol):
-    """Who waits for a seat, by the name of its key."""
+    """Who waits for a seat."""
 
     @property
     def by(self) -> str:
         """The name of its key, "" without one."""
+        ...
+
+    @property
+    def request(self) -> str:
+        """The name of the request that waits."""
         ...
 
     def admitted(self) -> None:
@@ -43,6 +48,12 @@ class Line:
     def oldest(self) -> float | None:
         """Since when the first waits, None where nobody does."""
         return min(self._since.values(), default=None)
+
+    @property
+    def first(self) -> str:
+        """The name of the request that has waited longest, "" where none waits."""
+        first = min(self._since, key=self._since.__getitem__, default=None)
+        return "" if first is None else first.request
 
     def join(self, waiter: Waiter, since: float, *, is_late: bool) -> None:
         """Take one more; one that `is_late` has waited elsewhere, and has its place by that."""

@@ -75,6 +75,7 @@ class Seat:
             in_flight=self.in_flight,
             waiting=len(self._waiting),
             oldest=self._waiting.oldest,
+            request=self._waiting.first,
             used=self._used,
             since=self._since if self.identity is not None else None,
         )

@@ -62,7 +62,7 @@ class Telling:
         if self._requester.wakes_by_listing:
             for seat in self._seats.resting():
                 if self._requester.may_use(seat.route.model):
-                    Beckoning(seat, self._requester.name).begin()
+                    Beckoning(seat, self._requester.name, self._client.passage.identity).begin()
         name = self._entered.named.get("model")
         return listing(self._request, name, self._listed(), self._seats.began)
 
@@ -82,7 +82,7 @@ class Telling:
         seat = self._seats.sought(found.model, self._requester)
         if isinstance(seat, Refusal):
             return seat
-        Beckoning(seat, self._requester.name).begin()
+        Beckoning(seat, self._requester.name, self._client.passage.identity).begin()
         return DONE
 
     def _alive(self) -> bytes:

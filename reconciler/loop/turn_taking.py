@@ -17,7 +17,7 @@ from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
 from reconciler.model.leasing import Leased, Released, Roused
-from reconciler.model.lending import Rules
+from reconciler.model.lending import Demand, Rules
 from reconciler.model.records import Instant, Lease
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Lobby
@@ -171,7 +171,8 @@ class TurnTaking:
         brings_in = found.grant is not None and (seated.rests or not is_wanted)
         # The lease first: of two rivals the newest counts, whatever dies in between.
         if found.grant is not None and brings_in:
-            lease = Leased(host=host, model=found.grant, wanted=digest(slice_))
+            first = self._lobby.demands().get(found.grant, Demand()).request
+            lease = Leased(host=host, model=found.grant, wanted=digest(slice_), request=first)
             await journal.append(lease)
             if seated.rests:
                 self._lobby.explain({found.grant: ROUSED})

@@ -22,8 +22,8 @@ class Term(Value):
 class Leased(Value):
     """A model that is brought in, beside or in place of what the files ask for.
 
-    Requests did that, or a person, whose word is the `term`. `wanted` is the digest of the slice of
-    the files: the lease ends with it.
+    Requests did that, the first by the name `request`, or a person, whose word is the `term`.
+    `wanted` is the digest of the slice of the files: the lease ends with it.
     """
 
     kind: Literal["leased"] = "leased"
@@ -31,6 +31,7 @@ class Leased(Value):
     model: ModelName
     wanted: Digest
     term: Term | None = None
+    request: str = ""
 
 
 class Released(Value):

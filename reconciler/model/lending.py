@@ -56,13 +56,14 @@ NOTHING_LENT = Rules()
 class Demand(Value):
     """What requests want of one model; moments in seconds of the boot clock.
 
-    The oldest of those that wait does so since `oldest`. `used` is when the newest request was sent
-    to the model or ended, never when one began to wait. Requests may reach the model since `since`;
-    None while they may not.
+    The oldest of those that wait does so since `oldest`, and is called `request`. `used` is when
+    the newest request was sent to the model or ended, never when one began to wait. Requests may
+    reach the model since `since`; None while they may not.
     """
 
     in_flight: int = 0
     waiting: int = 0
     oldest: float | None = None
+    request: str = ""
     used: float | None = None
     since: float | None = None

@@ -44,6 +44,9 @@ class RunDocument(Value):
         )
     )
     trigger: str = Field(description="What caused it, such as apply or use.")
+    request: str = Field(
+        default="", description="The X-Request-ID that it was for; empty without a request."
+    )
     active: tuple[str, ...] = Field(description="The models that it was to make active.")
     provenance: str = Field(description="Which files it followed.")
     digest: Digest = Field(description="The state that it led to, with every definition in it.")

@@ -167,6 +167,15 @@ async def test_a_log_says_of_each_request_what_became_of_it_and_nothing_of_what_
         assert "secret" not in str(told)
 
 
+async def test_the_request_that_waits_longest_is_named_to_what_keeps_the_host() -> None:
+    async with standing() as stand:
+        fields = {"X-Request-ID": "mine-1234"}
+        asked = asyncio.create_task(stand.client.post(CHAT, json={"model": "a"}, headers=fields))
+        await until(lambda: stand.seat.demand.waiting)
+        assert stand.seat.demand.request == "mine-1234"
+        asked.cancel()
+
+
 def test_the_log_is_lines_of_json_with_their_time(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.access_log()({"id": "mine-1234", "code": "200"})
     line = json.loads(capsys.readouterr().err)

@@ -87,7 +87,7 @@ async def test_a_wait_in_vain_ends_with_what_stood_in_the_way() -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_only_so_many_may_wait(name: str) -> None:
     class Nobody:
-        by = ""
+        by = request = ""
 
         def admitted(self) -> None: ...
         def turned_away(self, _: object) -> None: ...

@@ -15,6 +15,7 @@ from reconciler.gateway.line import Line
 class Standing:
     by: str
     number: int
+    request: str = ""
 
     def admitted(self) -> None: ...
 
@@ -26,6 +27,14 @@ def standing(keys: str) -> Line:
     for number, by in enumerate(keys):
         line.join(Standing(by, number), float(number), is_late=False)
     return line
+
+
+def test_the_first_is_named_by_how_long_it_waits() -> None:
+    line = Line()
+    assert line.first == ""
+    for number, request in ((5.0, "newer-1"), (3.0, "older-1")):
+        line.join(Standing("", 0, request), number, is_late=True)
+    assert line.first == "older-1"
 
 
 def called(line: Line) -> list[Standing]:

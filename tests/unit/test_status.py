@@ -14,14 +14,16 @@ from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
 from reconciler.model.facts import Fingerprint, Health, Known, Phase, Saved, Unit, Unknown
 from reconciler.model.gpu import Card, Gpu
+from reconciler.model.leasing import Leased
 from reconciler.model.observed import HEALTH, POWER, UNIT, FactKey, FactKind, FactValue, Observed
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Power
 from reconciler.model.records import Hold, Record, RollBack, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
+from reconciler.render.documents import HistoryDocument
 from reconciler.render.terminal_style import Look
-from reconciler.render.text import status_text
+from reconciler.render.text import history_text, status_text
 from tests.clocks import instant
 from tests.sample_worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
 
@@ -42,6 +44,16 @@ def opened() -> RunOpened:
         host=HOST, mode="forward", slice=WANTED, digest=digest(WANTED), key=digest("key"),
         generation=3, trigger="apply", provenance=PROVENANCE, plan=("start a",),
     )  # fmt: skip
+
+
+def test_a_run_that_a_request_brought_about_names_it() -> None:
+    leased = Leased(host=HOST, model="b", wanted=digest(WANTED), request="mine-1234")
+    lent = opened().model_copy(update={"mode": "lease"})
+    told = history(rows(leased, lent, opened(), lent.model_copy(update={"host": "other"})))
+    assert [run["request"] for run in told] == ["mine-1234", "", ""]
+    document = HistoryDocument.model_validate({"directory": "d", "runs": told[:1]})
+    shown = history_text(document.model_dump(mode="json"))
+    assert "for the request mine-1234" in shown
 
 
 def done(**changed: Any) -> StepDone:

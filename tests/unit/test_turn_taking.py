@@ -144,6 +144,19 @@ def test_a_model_that_is_asked_for_gets_its_turn_when_the_other_had_its_time() -
     assert turns.told() == [("leased", "b")]
 
 
+def test_a_lease_names_the_request_that_waited_longest() -> None:
+    async def day(turns: Turns) -> None:
+        asked = Demand(waiting=1, oldest=turns.clock.now, request="mine-1234")
+        turns.lobby.set(a=serving(turns.clock.now), b=asked)
+        await turns.taken()
+
+    turns = Turns()
+    turns.clock.run(day, turns)
+    (lease,) = (row.record for row in turns.rows.rows())
+    assert isinstance(lease, Leased)
+    assert lease.request == "mine-1234"
+
+
 def test_what_the_file_wants_comes_back_when_nothing_asks_or_when_it_is_asked_for() -> None:
     async def unused(turns: Turns) -> None:
         turns.lobby.set(b=serving(turns.clock.now))
