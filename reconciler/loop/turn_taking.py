@@ -56,12 +56,14 @@ class TurnTaking:
     ) -> None:
         self._lobby, self._cache, self._clock, self._say = lobby, cache, clock, say
         self._in_vain: Mapping[str, str] = {}
+        self._rests = False
 
     async def tell(self, slice_: Slice, rules: Rules) -> None:
         """Tell requests what a person took a model for, before a pass brings it in."""
         hints = await self._cache.hints(slice_.host.name)
         lent = lending.standing(slice_, rules, hints, self._clock.instant())
-        self._told(_Seated(slice_, rules, lent, rests=False))
+        # A host that rests is looked at now and then, and stays as it is.
+        self._told(_Seated(slice_, rules, lent, rests=self._rests and not lent))
 
     async def asked(self, host: str, interrupt: Interrupt) -> None:
         """Wait until a request waits for a model of a host that is on its way to rest; end that."""
@@ -111,7 +113,8 @@ class TurnTaking:
             hints, now = await self._cache.hints(slice_.host.name), self._clock.instant()
             lent = lending.standing(slice_, rules, hints, now)
             self._in_vain = policy.not_lent(slice_, rules, hints, now)
-            seated = _Seated(slice_, rules, lent, rests=sleeps or hints.idled is not None)
+            self._rests = sleeps or hints.idled is not None
+            seated = _Seated(slice_, rules, lent, rests=self._rests)
             refused = self._told(seated)
             missing = self._missing(slice_) if stuck and not seated.rests else ()
             self._lobby.explain(dict.fromkeys(missing, stuck))

@@ -342,6 +342,8 @@ def test_a_host_that_sleeps_is_woken_for_the_model_that_is_asked_for(model: str)
     async def asks(turns: Turns) -> None:
         await anyio.sleep(50.0)
         assert turns.lobby.resting == {"a", "b", "c"}
+        await turns.taking.tell(turns.wanted, turns.rules)
+        assert turns.lobby.resting == {"a", "b", "c"}, "while it is looked at, too"
         turns.lobby.set(**{model: waiting(turns.clock.now)})
 
     turns = Turns(rules=RESTS)
