@@ -9,6 +9,8 @@ from anthropic.types import MessageParam, ToolParam
 
 from tests.clients.checks import TOO_LONG, Checks, main
 
+# The newest releases have no argument for it.
+GREEDY = {"temperature": 0}
 HELLO: list[MessageParam] = [{"role": "user", "content": "Hello"}]
 TOOL: ToolParam = {
     "name": "look_up",
@@ -27,11 +29,15 @@ class AnthropicChecks(Checks):
         )
 
     def _said(self, model: str = "tiny-a", **more: Any) -> str:
-        answer = self._client.messages.create(model=model, max_tokens=4, messages=HELLO, **more)
+        answer = self._client.messages.create(
+            model=model, max_tokens=4, extra_body=GREEDY, messages=HELLO, **more
+        )
         return "".join(block.text for block in answer.content if block.type == "text")
 
     def _streamed(self, model: str = "tiny-a") -> str:
-        with self._client.messages.stream(model=model, max_tokens=4, messages=HELLO) as stream:
+        with self._client.messages.stream(
+            model=model, max_tokens=4, extra_body=GREEDY, messages=HELLO
+        ) as stream:
             said = "".join(stream.text_stream)
             assert stream.get_final_message().stop_reason == "max_tokens"
         return said
@@ -44,7 +50,7 @@ class AnthropicChecks(Checks):
         kinds = [
             one.type
             for one in self._client.messages.create(
-                model="tiny-a", max_tokens=4, messages=HELLO, stream=True
+                model="tiny-a", max_tokens=4, extra_body=GREEDY, messages=HELLO, stream=True
             )
         ]
         assert (kinds[0], kinds[-1]) == ("message_start", "message_stop")

@@ -90,7 +90,7 @@ class OpenAIChecks(Checks):
     def responses(self) -> None:
         tool: Any = {"type": "function", **TOOL["function"], "strict": None}
         answer = self._client.responses.create(
-            model="tiny-a", input="Hello", max_output_tokens=4, tools=[tool]
+            model="tiny-a", input="Hello", max_output_tokens=4, temperature=0, tools=[tool]
         )
         assert answer.output_text
         assert self._responded("tiny-a")
