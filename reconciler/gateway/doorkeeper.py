@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 CREDENTIALS = struct.Struct("3i")
 REQUEST_ID = b"X-Request-ID"
+REQUEST_NAMES: Mapping[Spoken, tuple[bytes, ...]] = {"anthropic": (REQUEST_ID, b"request-id")}
+"""Where clients look for the name of their request; Anthropic's SDK looks elsewhere."""
 UNAUTHORIZED = 401
 UNAUTHORIZED_SECONDS = 0.05
 """How long who sends no right key waits for that answer."""
@@ -155,13 +157,14 @@ class Doorkeeper:
         is_named = entry.door.uid is None
         names = {*LOCAL_NAMES, *self._seats.names, entry.own_name} if is_named else None
         request = judged(head, names)
-        identified = (REQUEST_ID, request_id(head))
+        name = request_id(head)
         if isinstance(request, Refusal):
-            return Judged(request, fields=(identified,), closes=True)
+            return Judged(request, fields=((REQUEST_ID, name),), closes=True)
         let = cross_origin(head, self._seats.origins) if is_named else ()
-        fields = (identified, *let)
-        found = self._called(head, request, entry)
         spoken = ROUTER.spoken(request.path)
+        named = REQUEST_NAMES.get(spoken, (REQUEST_ID,))
+        fields = (*((field, name) for field in named), *let)
+        found = self._called(head, request, entry)
         is_head, largest = request.method == "HEAD", self._seats.largest
         return Judged(found, spoken, fields, is_head=is_head, largest=largest)
 

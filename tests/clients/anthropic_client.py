@@ -34,6 +34,14 @@ class AnthropicChecks(Checks):
         )
         return "".join(block.text for block in answer.content if block.type == "text")
 
+    def request_ids(self) -> None:
+        answer = self._client.messages.create(
+            model="tiny-a", max_tokens=4, extra_body=GREEDY, messages=HELLO
+        )
+        error = self._fails(anthropic.NotFoundError, model="claude-7", messages=HELLO)
+        assert answer._request_id
+        assert error.request_id
+
     def _streamed(self, model: str = "tiny-a") -> str:
         with self._client.messages.stream(
             model=model, max_tokens=4, extra_body=GREEDY, messages=HELLO
