@@ -142,7 +142,7 @@ def test_a_person_takes_a_model_for_a_while_and_then_the_files_model_is_back(her
     written = (here.folder / "state" / "desired.yaml").read_bytes()
     with started(here) as (address, _):
         first = text(address, "tiny-a")
-        took = here.run("use", "tiny-b", "--for", "8s", "--reason", "a trial", "--yes")
+        took = here.run("use", "tiny-b", "--for", "1h", "--reason", "a trial", "--yes")
         assert took.returncode == 0, took.stderr
         assert "desired.yaml is not changed" in took.stderr
         assert text(address, "tiny-b") != first
@@ -154,6 +154,8 @@ def test_a_person_takes_a_model_for_a_while_and_then_the_files_model_is_back(her
         explained = here.run("explain", "tiny-a").stdout
         assert "makes way" in explained
         assert "a trial" in explained
+        # The end that was said last counts.
+        assert here.run("use", "tiny-b", "--for", "1s", "--yes").returncode == 0
         here.becomes("tiny-a")
         again = asked(address, "tiny-a").json()
         assert again["choices"][0]["text"] == first
