@@ -9,9 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import Misused, ReconcilerError, Unexpected
 from reconciler.gateway.control import ControlReply
+from reconciler.model.problem import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
 
     from reconciler.model.names import Value
     from reconciler.verbs.result import Outcome
@@ -59,5 +62,10 @@ def read(body: bytes, kind: type[Body]) -> Body:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the body"
-        known = ", ".join(kind.model_fields)
-        raise Misused(f"{place}: {first['msg']}; a body may have: {known}") from None
+        known = [field.alias or name for name, field in kind.model_fields.items()]
+        said = f"unknown key{nearest(place, known)}" if _is_unknown(first) else first["msg"]
+        raise Misused(f"{place}: {said}; a body may have: {', '.join(known)}") from None
+
+
+def _is_unknown(error: ErrorDetails) -> bool:
+    return error["type"] == "extra_forbidden"

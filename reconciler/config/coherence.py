@@ -179,11 +179,18 @@ def _lending(wish: HostWish, at: KeyPath) -> Iterator[Problem]:
                 "desired", (*at, key), f"{sentence}; expected allow beside it", at_key=True
             )
     if wish.max_wait <= wish.min_residency:
-        sentence = (
-            "is not above min_residency, so requests would be turned away before their turn;"
-            " expected a longer time"
-        )
-        yield Problem("desired", (*at, "max_wait"), sentence, at_key=True)
+        yield _impatient(wish, at)
+
+
+def _impatient(wish: HostWish, at: KeyPath) -> Problem:
+    """Say of what the file sets that requests would be turned away before their turn."""
+    longest, shortest = f"{wish.max_wait:g} s", f"{wish.min_residency:g} s"
+    why = "for requests would be turned away before their turn"
+    if "max_wait" in wish.model_fields_set:
+        sentence = f"found {longest}, expected more than min_residency ({shortest}), {why}"
+        return Problem("desired", (*at, "max_wait"), sentence)
+    sentence = f"found {shortest}, expected less than max_wait ({longest} without the key), {why}"
+    return Problem("desired", (*at, "min_residency"), sentence)
 
 
 def _idle(wish: HostWish, at: KeyPath) -> Iterator[Problem]:

@@ -44,6 +44,10 @@ UNAUTHORIZED_SECONDS = 0.05
 
 MOST_FAILURES, FAILURES_SECONDS = 20, 60.0
 MOST_ADDRESSES = 1024
+TOO_OFTEN = (
+    f"{MOST_FAILURES} requests without a right key came from this address in a minute; one with a"
+    " right key is answered all the same"
+)
 
 Rings = Callable[[], "KeyRing | None"]
 
@@ -192,7 +196,7 @@ class Doorkeeper:
         found = admitted(head, entered.entrance, entry.door, guarding, is_local_name=is_local)
         is_unknown = isinstance(found, Refusal) and found.status == UNAUTHORIZED
         if is_unknown and self._failures.too_many(entry.address, guarding.now):
-            return Refusal(429, f"{MOST_FAILURES} requests without a right key in a minute")
+            return Refusal(429, TOO_OFTEN)
         return found
 
 

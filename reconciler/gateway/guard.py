@@ -76,9 +76,13 @@ def _keyed(head: RequestHead, by: Guarding) -> Requester | Refusal:
 
 
 def _beyond(found: Requester, entrance: Entrance) -> Refusal:
-    who = f"the key {found.name} does" if found.name else "without a key requests do"
-    makes = MAKE.format(scope="infer" if entrance.scope == "list" else entrance.scope)
-    return Refusal(403, f"{who} not allow this, which needs {entrance.scope}; {makes}")
+    needs = "infer" if entrance.scope == "list" else entrance.scope
+    makes = MAKE.format(scope=needs)
+    if found.name:
+        said = f"the key {found.name} does not allow this, which needs the scope {needs}"
+        return Refusal(403, f"{said}; {makes}")
+    said = f"this needs a key of the scope {needs}, and none has been made"
+    return Refusal(403, f"{said}; {makes}, and from then on every request needs a key")
 
 
 def _foreign(head: RequestHead, entrance: Entrance, origins: Collection[str]) -> Refusal | None:
@@ -117,10 +121,12 @@ def _misstated(head: RequestHead, entrance: Entrance) -> Refusal | None:
     if found == expected or (entrance.body == "json" and found.endswith(b"+json")):
         return None
     shown = found.decode("latin-1") or "nothing"
-    say = "; with curl, `--json` in place of `-d`" if entrance.body == "json" else ""
+    say = f"; with curl, add {CURL_SAYS}" if entrance.body == "json" else ""
     return Refusal(415, f"found {shown} as Content-Type, expected {expected.decode()}{say}")
 
 
+# curl's own `--json` is unknown to releases before 7.82, as in Ubuntu 22.04.
+CURL_SAYS = "-H 'Content-Type: application/json'"
 CONTENT_TYPES = {"json": b"application/json", "form": b"multipart/form-data"}
 
 

@@ -13,6 +13,8 @@ from secrets import token_hex
 from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from reconciler.model.problem import one_of
+
 Field: TypeAlias = tuple[bytes, bytes]
 
 LARGEST_HEAD = 64 * 1024
@@ -42,8 +44,6 @@ HOP_BY_HOP = {
 }  # fmt: skip
 OURS = {b"content-length", b"expect", b"host"}
 """What this proxy says itself on either side."""
-
-NAMES = "a name that stands under `gateway`, `names` in inventory.yaml"
 
 PERSONAL = {b"authorization", b"forwarded", b"remote-user", b"x-api-key"}
 PERSONAL_PREFIXES = (b"tailscale-", b"x-forwarded-")
@@ -119,8 +119,9 @@ def judged(head: RequestHead, hosts: Collection[str] | None) -> Request | Refusa
     if isinstance(authority, Refusal):
         return authority
     if hosts is not None and host_name(authority) not in hosts:
-        expected = " or ".join(sorted(hosts))
-        return Refusal(421, f"found Host: {authority}, expected {expected}, or {NAMES}")
+        said = f"found Host: {authority}, expected {one_of(hosts)}"
+        lets = f"`names: [{host_name(authority)}]` under `gateway:` in inventory.yaml lets it in"
+        return Refusal(421, f"{said}; {lets}")
     return _request(head)
 
 

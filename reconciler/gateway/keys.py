@@ -24,6 +24,7 @@ GRANTS: dict[KeyScope, frozenset[Scope]] = {
 }
 """What each scope of a key opens."""
 
+NONE_SENT = "no key was sent, and this request needs one"
 MAKE = "`reconciler key add NAME --scope {scope}` makes one"
 
 
@@ -107,10 +108,12 @@ def _requester(key: AccessKey) -> Requester:
 
 def requester(keys: KnownKeys, texts: Iterable[str], now: float) -> Requester | Refusal:
     """Whose keys these are; the first that is known counts."""
+    texts = tuple(texts)
     found = next((key for text in texts if (key := _matching(keys, text)) is not None), None)
     if found is None:
-        said = f"no key that is known here was sent; {MAKE.format(scope='infer')}"
-        return Refusal(401, f"{said}, to be sent as Authorization: Bearer KEY")
+        said = "the key that was sent is none of `reconciler key list`" if texts else NONE_SENT
+        makes = MAKE.format(scope="infer")
+        return Refusal(401, f"{said}; {makes}, to be sent as Authorization: Bearer KEY")
     if found.expires is not None and found.expires <= now:
         who = found.requester.name
         return Refusal(401, f"the key {who} has expired; {MAKE.format(scope='infer')}")

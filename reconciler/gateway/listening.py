@@ -6,6 +6,7 @@ A socket of systemd outlives this process: while none of ours accepts, clients w
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from reconciler.edge.atomic import remedy
 from reconciler.errors import Misused
 from reconciler.gateway.doorkeeper import LOCAL_NAMES
 from reconciler.gateway.head import host_name
+from reconciler.model.gateway import PORTS
 
 DEFAULT = "127.0.0.1:8400"
 REQUESTS = "http"
@@ -57,7 +59,7 @@ class Listening:
             # It sets SO_REUSEADDR: a restart does not wait for connections of before to be over.
             return [await loop.create_server(connect, host, self._port, backlog=BACKLOG)]
         except OSError as error:
-            said = f"cannot listen at {self._host}:{self._port}: {error.strerror or error}"
+            said = f"cannot listen at {self._host}:{self._port}: {_why(error)}"
             raise Misused(f"{said}; name another address with --listen") from error
 
     async def control_begun(self, connect: Connect) -> Sequence[asyncio.Server]:
@@ -92,6 +94,13 @@ def _written(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _why(error: OSError) -> str:
+    # What asyncio makes of the system's words repeats the address.
+    if error.errno != errno.EADDRINUSE:
+        return error.strerror or str(error)
+    return "another program listens there, which `ss -ltnp` shows"
+
+
 def _refusal(given: socket.socket, *, is_local: bool) -> str:
     listens = given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if given.family not in {socket.AF_INET, socket.AF_INET6} or not listens:
@@ -104,7 +113,7 @@ def _refusal(given: socket.socket, *, is_local: bool) -> str:
 
 def _split(address: str, *, is_local: bool) -> tuple[str, int]:
     host, port = host_name(address), address.rpartition(":")[2]
-    if host == address or not port.isdigit():
+    if host == address or not port.isdigit() or int(port) >= PORTS:
         raise Misused(f"found {address}, expected HOST:PORT such as {DEFAULT}")
     if is_local and host not in LOCAL_NAMES:
         raise Misused(_too_open(address))

@@ -124,6 +124,11 @@ TABLE: tuple[Entrance, ...] = (
     Entrance("GET", "/readyz", "none", "ready"),
 )
 
+WHERE = (
+    "the base URL of a client is http://HOST:PORT/v1, of one for Anthropic the same without /v1;"
+    " GET /openapi.json lists every path"
+)
+
 PREFLIGHT = Entrance("OPTIONS", "/{path...}", "none", "preflight")
 """What browsers ask before a page of another origin may, wherever anything is served."""
 
@@ -155,7 +160,7 @@ class Router:
             if entered.entrance.takes(method):
                 return self._as_spoken(entered)
         if not there:
-            return Refusal(404, f"nothing is served at {path}")
+            return Refusal(404, f"nothing is served at {path}; {WHERE}")
         if method == PREFLIGHT.method:
             return Entered(PREFLIGHT, {})
         expected = " or ".join(sorted({entered.entrance.method for entered in there}))

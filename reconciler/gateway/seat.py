@@ -202,5 +202,6 @@ def unseen(model_name: str) -> Refusal:
 def pinned(model_name: str) -> Refusal:
     """Why requests for a model that the file does not want now go nowhere."""
     said = f"{model_name} does not serve now, and requests may not bring it in"
-    ways = f"`reconciler use {model_name}` switches to it, `allow` of desired.yaml lets requests"
-    return Refusal(503, f"{said}; {ways}", is_final=True)
+    ways = f"`reconciler use {model_name}` switches to it"
+    lets = f"`allow: {model_name}` in desired.yaml lets requests bring it in"
+    return Refusal(503, f"{said}; {ways}, and {lets}", is_final=True)

@@ -214,7 +214,8 @@ class Seats:
         if seat is None:
             return Refusal(404, f'no model is called "{name}"; expected one of: {self._names()}')
         if not requester.may_use(seat.route.model):
-            said = f"the key {requester.name} is not for {seat.route.model}"
+            its = ", ".join(sorted(requester.models))
+            said = f"the key {requester.name} is for {its}, not for {seat.route.model}"
             return Refusal(403, said)
         return seat.refusal() or seat
 

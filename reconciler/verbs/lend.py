@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from pydantic_core import PydanticCustomError
@@ -48,9 +49,9 @@ async def run(app: Actor, words: LendWords, caller: Caller) -> Outcome[VerdictDo
     seconds = _duration(words)
     wanted = app.source.read()
     lease = _lease(wanted, words, app.clock.wall() + seconds)
-    approved = await _approved(app, wanted, lease, caller)
+    allowed = await approved(app, wanted, (lease,), caller)
     request = apply.ApplyRequest(trigger="use", noting=(lease,), approved=True)
-    once = replace(caller, approve=lambda plan: plan.hosts == approved or caller.approve(plan))
+    once = replace(caller, approve=lambda plan: plan.hosts == allowed or caller.approve(plan))
     outcome = await apply.run(app, request, once)
     if lease.term is not None and not outcome.exit_code:
         until = said_at(lease.term.until)
@@ -99,13 +100,16 @@ def _home(wanted: Wanted, words: LendWords) -> Slice:
     )
 
 
-async def _approved(
-    app: Actor, wanted: Wanted, lease: Leased, caller: Caller
+async def approved(
+    app: Actor, wanted: Wanted, noting: Collection[Leased | Released], caller: Caller
 ) -> tuple[Meaning, ...]:
-    """Plan with the lease, have that approved where anything is done, and return its meaning."""
-    seen = await survey(app, wanted, (lease,))
-    reasons = next(one.plan.refusals for one in seen if one.slice.host.name == lease.host)
-    if reasons:
+    """Plan as if leases had begun or ended, have that approved where it acts; give its meaning.
+
+    Raise Refused or NotApproved.
+    """
+    seen = await survey(app, wanted, noting)
+    hosts = {one.host for one in noting}
+    if reasons := [why for one in seen if one.plan.host in hosts for why in one.plan.refusals]:
         raise Refused(f"nothing was changed: {'; '.join(reasons)}")
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
     document = plan_document(plan)

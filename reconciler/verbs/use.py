@@ -39,6 +39,8 @@ async def run(
     else:
         caller.say(f"{proposal.path} already says so; nothing to write")
         ends = await lend.ends(app, proposal)
+        # Nothing is written that could be approved, but what a person took gives way.
+        approved = await lend.approved(app, app.source.read(), ends, caller) if ends else ()
     if message:
         proposal.commit(message)
     request = apply.ApplyRequest(trigger="use", noting=ends, approved=True)

@@ -164,6 +164,17 @@ def test_a_person_takes_a_model_for_a_while_and_then_the_files_model_is_back(her
     assert (here.folder / "state" / "desired.yaml").read_bytes() == written
 
 
+def test_what_a_person_took_gives_way_to_the_file_only_when_that_was_approved(here: Stack) -> None:
+    with started(here):
+        assert here.run("use", "tiny-b", "--for", "1h", "--yes").returncode == 0
+        unasked = here.run("use", "tiny-a")
+        assert unasked.returncode == 4
+        assert "stop           tiny-b" in unasked.stderr
+        assert list(here.engines()) == ["tiny-b"]
+        back = here.run("use", "tiny-a", "--yes")
+        assert (back.returncode, list(here.engines())) == (0, ["tiny-a"])
+
+
 def test_without_a_gateway_a_person_takes_a_model_and_gives_it_back_sooner(here: Stack) -> None:
     here.desire("tiny-a")
     here.apply()

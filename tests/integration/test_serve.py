@@ -142,6 +142,7 @@ def test_a_second_signal_cuts_what_is_under_way(here: Stack) -> None:
     ("listen", "said"),
     [
         ("8400", "found 8400, expected HOST:PORT such as 127.0.0.1:8400"),
+        ("127.0.0.1:84000", "found 127.0.0.1:84000, expected HOST:PORT"),
         ("0.0.0.0:8400", "found 0.0.0.0:8400, expected an address of the loopback"),
     ],
 )
@@ -156,4 +157,4 @@ def test_a_port_that_is_taken_is_told(here: Stack) -> None:
         taken = address.removeprefix("http://")
         done = here.run("serve", "--listen", taken, directory="other")
         assert done.returncode == 64
-        assert f"cannot listen at {taken}: " in done.stderr
+        assert f"cannot listen at {taken}: another program listens there" in done.stderr

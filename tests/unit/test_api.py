@@ -186,6 +186,8 @@ async def until_asked(api: Api, count: int) -> None:
     [
         ("/hold?wait=x", {}, 400, "expected whole seconds"),
         ("/hold", {"reazon": "x"}, 400, "a body may have: host, reason, until, release, now"),
+        ("/use", {"fro": "2h", "model": "a"}, 400, "fro: unknown key; did you mean"),
+        ("/use", {"for_": 2}, 400, "a body may have: host, model, for, reason, commit"),
         ("/hold", {"host": "nowhere"}, 400, "host nowhere is not managed"),
         ("/apply", {"plan": {}}, 422, "this is not a saved plan"),
         ("/apply", {"plan": {"hosts": []}}, 409, "the saved plan no longer fits"),
@@ -208,7 +210,7 @@ async def test_over_tcp_without_keys_one_may_look_and_not_act(folder: Path) -> N
         assert (await api.tcp.get(f"{V1}/version")).status_code == HTTPStatus.OK
         refused = await api.tcp.post(f"{V1}/hold", json={})
         assert refused.status_code == HTTPStatus.FORBIDDEN
-        assert "needs operate; `reconciler key add NAME --scope operate`" in refused.text
+        assert "this needs a key of the scope operate, and none has been made" in refused.text
 
 
 async def test_keys_are_made_told_and_removed(folder: Path) -> None:

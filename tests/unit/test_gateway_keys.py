@@ -97,10 +97,10 @@ async def test_a_key_is_for_its_models_alone() -> None:
         for model in ("a", "active", ""):
             answer = await stand.client.post(CHAT, json={"model": model}, headers=sent("2"))
             assert answer.status_code == HTTPStatus.FORBIDDEN
-            assert said(answer) == "the key key-2 is not for a"
+            assert said(answer) == "the key key-2 is for b, not for a"
         listed = await stand.client.get("/v1/models", headers=sent("2"))
         assert [one["id"] for one in listed.json()["data"]] == ["b"]
-        assert "needs infer" in said(await ask(stand, "3"))
+        assert "needs the scope infer" in said(await ask(stand, "3"))
 
 
 async def test_a_key_has_its_limits() -> None:
@@ -158,7 +158,7 @@ async def test_it_answers_to_the_names_that_the_file_gives() -> None:
     async with standing() as stand:
         wrong = await stand.client.get("/v1/models", headers={"Host": "llm.home"})
         assert wrong.status_code == HTTPStatus.MISDIRECTED_REQUEST
-        assert "`names` in inventory.yaml" in said(wrong)
+        assert "`names: [llm.home]` under `gateway:` in inventory.yaml" in said(wrong)
         stand.front.doors.route(ROUTES.model_copy(update={"names": ("llm.home",)}))
         unkeyed = await stand.client.get("/v1/models", headers={"Host": "llm.home"})
         assert unkeyed.status_code == HTTPStatus.UNAUTHORIZED, "elsewhere nobody comes without one"

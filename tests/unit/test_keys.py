@@ -144,3 +144,18 @@ def test_a_page_that_may_ask_may_read_the_answer() -> None:
     named = (b"Access-Control-Request-Headers", b"x-stainless-os")
     told = _told(origin, asked, named)
     assert told[b"Access-Control-Allow-Headers"] == b"x-stainless-os"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ([], "no key was sent, and this request needs one; `reconciler key add"),
+        ([(b"X-Api-Key", b"sk-none")], "the key that was sent is none of `reconciler key list`"),
+    ],
+)
+def test_who_sent_no_key_is_told_other_than_who_sent_a_wrong_one(
+    fields: list[tuple[bytes, bytes]], said: str
+) -> None:
+    refused = requester(RING, offered(fields), 0.0)
+    assert isinstance(refused, Refusal)
+    assert refused.reason.startswith(said)

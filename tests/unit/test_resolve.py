@@ -210,8 +210,16 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             "version: 1\nactive: small\nallow: any\nmax_wait: 20s",
             None,
             (
-                "desired.yaml:4:1: max_wait: is not above min_residency, so requests would be"
-                " turned away before their turn; expected a longer time"
+                "desired.yaml:4:11: max_wait: found 20 s, expected more than min_residency (30 s),"
+                " for requests would be turned away before their turn"
+            ),
+        ),
+        (
+            "version: 1\nactive: small\nallow: any\nmin_residency: 10m",
+            None,
+            (
+                "desired.yaml:4:16: min_residency: found 600 s, expected less than max_wait"
+                " (240 s without the key), for requests would be turned away before their turn"
             ),
         ),
         (
