@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from reconciler.model.names import Value
-from reconciler.model.quantity import Memory, expected
+from reconciler.model.quantity import expected, parse_bytes
 
 ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -17,6 +17,7 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1
 
 PORTS = 65536
 
+LEAST_OF_A_BODY = 1024 * 1024
 LARGEST_BODY = 32 * 1024 * 1024
 MOST_OF_A_BODY = 256 * 1024 * 1024
 """As much as all requests together."""
@@ -51,16 +52,24 @@ def _origin(value: object) -> object:
     return origin
 
 
+def _body(value: object) -> int:
+    size = parse_bytes(value)
+    if not LEAST_OF_A_BODY <= size <= MOST_OF_A_BODY:
+        raise expected('a size from 1 MiB to 256 MiB with its unit, such as "64 MiB"')
+    return size
+
+
 HostAlias: TypeAlias = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
 PageOrigin: TypeAlias = Annotated[str, BeforeValidator(_origin, json_schema_input_type=str)]
+BodySize: TypeAlias = Annotated[int, BeforeValidator(_body, json_schema_input_type=int | str)]
 
 
 class GatewayLimits(Value):
     """What is taken of one client."""
 
-    body: Annotated[Memory, Field(le=MOST_OF_A_BODY)] = Field(
+    body: BodySize = Field(
         default=LARGEST_BODY,
-        description='How large a request may be, such as "64 MiB"; up to 256 MiB.',
+        description='How large a request may be, from 1 MiB to 256 MiB, such as "64 MiB".',
     )
 
 

@@ -22,8 +22,8 @@ class Idle(Value):
     )
     then: Rest = Field(
         description=(
-            "unload saves and stops its models; suspend and off send the host to sleep as well,"
-            " which takes `power: auto`."
+            "How it rests: `unload` saves and stops its models; `suspend` and `off` send the host"
+            " to sleep as well, which takes `power: auto`."
         )
     )
 

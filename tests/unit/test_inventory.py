@@ -247,8 +247,9 @@ def test_a_gateway_is_reached_where_and_as_it_says() -> None:
         ({"origins": ["null"]}, "such as https://chat.home"),
         ({"origins": ["*"]}, "such as https://chat.home"),
         ({"origins": [1]}, "such as https://chat.home"),
-        ({"limits": {"body": 64}}, "at least 1 MiB"),
-        ({"limits": {"body": "1 GiB"}}, "less than or equal to 268435456"),
+        ({"limits": {"body": 64}}, 'a size from 1 MiB to 256 MiB with its unit, such as "64 MiB"'),
+        ({"limits": {"body": "0 MiB"}}, "a size from 1 MiB"),
+        ({"limits": {"body": "1 GiB"}}, "a size from 1 MiB to 256 MiB"),
     ],
 )
 def test_a_gateway_that_cannot_be_meant_is_said(written: dict[str, Any], expected: str) -> None:
