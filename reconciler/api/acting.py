@@ -41,7 +41,10 @@ async def acting(served: Served, asked: ControlRequest, work: Work) -> ControlRe
     task.add_done_callback(_looked_at)
     await asyncio.wait((task, numbers), return_when=asyncio.FIRST_COMPLETED)
     if not task.done() and seconds:
-        await asyncio.wait((task,), timeout=seconds)
+        # The watch has ended before this process does: its answer would be waited for in vain.
+        left = asyncio.ensure_future(served.doors.left())
+        await asyncio.wait((task, left), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        left.cancel()
     if task.done():
         return acted(task.result())
     rows = numbers.result()

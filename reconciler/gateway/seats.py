@@ -95,7 +95,7 @@ class Seats:
         self.listens: str | None = None
         """Where the files said that requests are taken, when it began; None where they did not."""
 
-        self._is_routed = self._is_leaving = False
+        self._is_routed, self._left = False, anyio.Event()
         start = Route(model="serve", host="serve", active=True, max_wait=READING_SECONDS)
         self.unread = Seat(start, clock, SeatsLobby())
         self.unread.close(UNREAD)
@@ -147,9 +147,13 @@ class Seats:
 
     def leave(self) -> None:
         """Tell all who wait, and who ask from now on, that this process ends."""
-        self._is_leaving = True
+        self._left.set()
         for seat in (self.unread, *self._seats.values()):
             seat.turn_away(ENDING)
+
+    async def left(self) -> None:
+        """Wait until this process ends."""
+        await self._left.wait()
 
     def disconnect(self) -> None:
         """Keep no connection to any engine from now on."""
@@ -178,7 +182,7 @@ class Seats:
 
         A host that is off because that is wanted needs no more than to have been looked at.
         """
-        if self._is_leaving:
+        if self._left.is_set():
             return ENDING
         if not self._is_routed:
             return Refusal(503, UNREAD)
@@ -202,7 +206,7 @@ class Seats:
         Before the files are read, all wait in one that never opens. Of models that share the name
         it is the best one for this requester `but` for some.
         """
-        if self._is_leaving:
+        if self._left.is_set():
             return ENDING
         if not self._is_routed:
             return self.unread

@@ -107,6 +107,9 @@ class Doors(Protocol):
         """What became of requests, and what is under way."""
         ...
 
+    async def left(self) -> None:
+        """Wait until this process ends, and nothing that is asked is done here any more."""
+
     def stirred(self) -> AsyncIterator[str]:
         """Name each host to look at, because a request met what no look has seen yet."""
         ...

@@ -238,18 +238,25 @@ async def test_every_row_is_an_event_also_for_who_was_away(folder: Path) -> None
             assert await event(lines) == (second.seq, "asked", "use")
 
 
-async def test_events_that_never_end_do_not_hold_up_the_end_of_the_gateway(folder: Path) -> None:
+async def test_events_and_who_waits_do_not_hold_up_the_end_of_the_gateway(folder: Path) -> None:
     loop = asyncio.get_running_loop()
     async with standing(folder, "ending") as api:
-        await api.app.journal.append(Asked(host="local", trigger="apply", wanted=None))
+        waits, resumes = await asyncio.open_unix_connection(near(folder / "ending"))
+        resumes.write(f"POST {V1}/resume?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         reader, writer = await asyncio.open_unix_connection(near(folder / "ending"))
         asked = f"GET {V1}/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n"
         writer.write(asked.encode())
         await reader.readuntil(b"data: ")
+        await until_asked(api, 1)
+        (row,) = await api.rows("asked")
         began = loop.time()
     assert loop.time() - began < WITHIN / 2
     assert (await reader.read()).endswith(b"0\r\n\r\n")
+    told = (await waits.read()).decode()
+    assert told.startswith("HTTP/1.1 202 "), told
+    assert f'"operation": {row.seq}' in told
     writer.close()
+    resumes.close()
 
 
 async def event(lines: AsyncIterator[str]) -> tuple[int, str, str]:
