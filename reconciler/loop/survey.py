@@ -24,6 +24,7 @@ from reconciler.model.observed import Observed
 from reconciler.model.records import Instant, Record, Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
+from reconciler.ports import HostReaders
 from reconciler.steps.plan import HostPlan
 
 
@@ -122,21 +123,25 @@ async def _of_host(
     by: Surveyor, slice_: Slice, known: Hints, rules: Rules, *, prune: bool, take_over: bool
 ) -> HostSurvey:
     now = by.clock.instant
-    observed = await _everything(by, slice_, known)
+    readers = by.readers(slice_)
+    if readers.gate is None:
+        # Whoever acts here would end what requests began.
+        rules = rules.without_requests
+    observed = await _everything(by, readers, slice_, known)
     hints = replace(known, held=policy.holding(known, now()))
     aim = policy.aim(slice_, hints, observed, now(), rules=rules)
     there, back = observed, aim.target.slice
     if back != slice_:
         # What is gone back to has its own definitions: its weights, its programs, and what it
         # keeps.
-        there = await _everything(by, back, known)
+        there = await _everything(by, by.readers(back), back, known)
     ours = Ownership.known(by.controller, hints, now())
     plan = planned(aim, there, hints, ours, prune=prune, take_over=take_over)
     return HostSurvey(slice_, observed, hints, plan, aim.instead, rules)
 
 
-async def _everything(by: Surveyor, slice_: Slice, known: Hints) -> Observed:
-    observer = Observer(by.readers(slice_), slice_, by.clock, remembered(known))
+async def _everything(by: Surveyor, readers: HostReaders, slice_: Slice, known: Hints) -> Observed:
+    observer = Observer(readers, slice_, by.clock, remembered(known))
     return await observer.everything()
 
 

@@ -131,6 +131,7 @@ def test_after_kill_9_what_requests_brought_in_serves_on(here: Stack) -> None:
 def test_without_a_gateway_the_file_alone_counts(here: Stack) -> None:
     with started(here) as (address, _):
         text(address, "tiny-b")
+    assert "tiny-b -> tiny-a" in here.run("plan").stdout
     here.apply()
     assert list(here.engines()) == ["tiny-a"]
     with here.watching():
