@@ -26,6 +26,14 @@ def parse_until(text: str, wall: float) -> float:
     return moment.timestamp()
 
 
+def parse_span(text: str) -> float | None:
+    """Seconds from `2h`, None from anything else: whoever types `2` means no seconds."""
+    try:
+        return None if text.strip().isdigit() else parse_seconds(text)
+    except PydanticCustomError:
+        return None
+
+
 def said_at(wall: float) -> str:
     """A moment as `parse_until` takes it, in the time of this place."""
     return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M}"
@@ -37,9 +45,10 @@ def said_time(wall: float) -> str:
 
 
 def _after(text: str, now: datetime) -> datetime | None:
+    seconds = parse_span(text)
     try:
-        return now + timedelta(seconds=parse_seconds(text))
-    except (PydanticCustomError, OverflowError):
+        return None if seconds is None else now + timedelta(seconds=seconds)
+    except OverflowError:
         return None
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from pydantic_core import PydanticCustomError
-
 from reconciler.core import lending
 from reconciler.core.canonical import digest
-from reconciler.core.deadlines import said_at
+from reconciler.core.deadlines import parse_span, said_at
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.survey import survey
 from reconciler.model.leasing import Leased, Released, Term
 from reconciler.model.problem import nearest
-from reconciler.model.quantity import parse_seconds
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Proposal
@@ -60,10 +57,7 @@ async def run(app: Actor, words: LendWords, caller: Caller) -> Outcome[VerdictDo
 
 
 def _duration(words: LendWords) -> float:
-    try:
-        seconds = parse_seconds(words.duration)
-    except PydanticCustomError:
-        seconds = 0.0
+    seconds = parse_span(words.duration) or 0.0
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise Misused(f'found --for {words.duration}, expected 1s to 7d, such as "2h"')
     if len(words.reason) > MOST_CHARACTERS or not words.reason.isprintable():

@@ -310,6 +310,7 @@ def test_a_use_that_went_back_to_the_same_model_says_where_it_differs(tmp_path: 
     ("words", "code", "said"),
     [
         (["tinier", "--for", "8d"], 64, 'found --for 8d, expected 1s to 7d, such as "2h"'),
+        (["tinier", "--for", "2"], 64, "found --for 2, expected 1s to 7d"),
         (["tinier", "--for", "soon"], 64, "found --for soon, expected 1s to 7d"),
         (["tinier", "--for", "2h", "--commit"], 64, "there is nothing to commit"),
         (["tinier", "--reason", "a game"], 64, "--reason is told together with --for"),
