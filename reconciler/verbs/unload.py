@@ -16,20 +16,19 @@ BECAUSE = "an unload was asked for"
 
 
 async def run(app: Actor, model_name: str | None, caller: Caller) -> Outcome[VerdictDocument]:
-    """End the lease of a model, or every lease, and carry that out.
+    """End the lease of a model (or of all that share an alias), or every lease; carry that out.
 
     Raise Misused for a model that is not there, Refused for one that desired.yaml wants.
     """
     wanted = app.source.read()
-    if model_name is not None:
-        _refuse(wanted, model_name)
+    named = None if model_name is None else _named(wanted, model_name)
     remembered = app.remembered()
     ends = tuple(
         [
             Released(host=host, model=name, because=BECAUSE)
             for host in wanted.slices
             for name in (await remembered.hints(host)).leases
-            if model_name in {None, name}
+            if named is None or name in named
         ]
     )
     if not ends:
@@ -38,14 +37,19 @@ async def run(app: Actor, model_name: str | None, caller: Caller) -> Outcome[Ver
     return await apply.run(app, request, caller)
 
 
-def _refuse(wanted: Wanted, name: str) -> None:
-    slices = [one for one in wanted.slices.values() if one.model(name) is not None]
-    if not slices:
-        names = sorted(model.name for one in wanted.slices.values() for model in one.models)
+def _named(wanted: Wanted, name: str) -> frozenset[str]:
+    """The models that a name or an alias means, but for what desired.yaml wants."""
+    models = {model.name for one in wanted.slices.values() for model in one.models}
+    sharing = {model for model in models if name in wanted.aliases.get(model, ())}
+    named = {name} & models or sharing
+    if not named:
+        names = sorted(models)
         said = f"no managed host has a model {name}{nearest(name, names)}"
         raise Misused(f"{said}; they have: {listed(names)}")
-    if name in (slices[0].active or ()):
+    active = {model for one in wanted.slices.values() for model in one.active or ()}
+    if named <= active:
         raise Refused(
-            f"desired.yaml wants {name} to serve; `reconciler hold --release` frees its host, and"
-            " `reconciler use` makes another model the active one"
+            f"desired.yaml wants {listed(sorted(named))} to serve; `reconciler hold --release`"
+            " frees its host, and `reconciler use` makes another model the active one"
         )
+    return frozenset(named - active)

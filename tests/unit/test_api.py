@@ -36,7 +36,7 @@ DESIRED = "version: 1\nactive: tiny-a\n"
 INVENTORY = """version: 1
 models:
   tiny-a: {{engine: {{kind: embedded, weights: {weights}}}, port: 1}}
-  tiny-b: {{engine: {{kind: embedded, weights: {weights}}}, port: 1}}
+  tiny-b: {{engine: {{kind: embedded, weights: {weights}}}, port: 1, aliases: [other]}}
 """
 V1 = "/api/v1"
 
@@ -280,10 +280,12 @@ async def test_what_is_there_for_a_while_can_be_let_go(folder: Path) -> None:
         assert (await api.local.post("/models/unload", json={})).status_code == 400
         other = await api.local.post("/models/unload", json={"model": "tiny-c"})
         assert other.status_code == 400
-        await api.app.journal.append(Leased(host="local", model="tiny-b", wanted=digest(api.app)))
-        assert (await api.local.post("/unload", json={})).json() == {"success": True}
-        (released,) = await api.rows("released")
-        assert released.record.model_dump()["model"] == "tiny-b"
+        lease = Leased(host="local", model="tiny-b", wanted=digest(api.app))
+        for count, path in enumerate(("/unload", "/api/models/unload/other"), 1):
+            await api.app.journal.append(lease)
+            assert (await api.local.post(path)).json() == {"success": True}
+            released = await api.rows("released")
+            assert [row.record.model_dump()["model"] for row in released] == ["tiny-b"] * count
 
 
 def digest(app: App) -> str:
