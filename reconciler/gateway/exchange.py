@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field
     from reconciler.gateway.pool import Pool
-    from reconciler.gateway.seat import Seat, unseen
-from reconciler.gateway.seats import Seats
+    from reconciler.gateway.seat import Seat
+    from reconciler.gateway.seats import Seats
 
 NOT_THE_CLIENTS = HOP_BY_HOP | {b"server"}
 EVENTS = b"text/event-stream"

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from reconciler.gateway import signs_of_life
-from tests.gateway_stand import CHAT, standing
-from tests.scripted_engine import Heard, Script, answers, scripted, streams
+from tests.gateway_stand import CHAT, standing, until
+from tests.scripted_engine import Heard, Script, scripted, streams
 
 SIGN = ": keepalive\n"
 SEVERAL = 3 * SIGN
@@ -127,10 +127,17 @@ async def test_not_where_they_would_change_the_body(field: bytes) -> None:
         writer.close()
 
 
-async def test_not_where_nothing_streams() -> None:
-    async with standing() as stand, scripted(answers) as engine:
-        await stand.admit(engine)
-        assert (await stand.ask(stream=True)).json() == {"model": "a", "stream": True}
+async def test_not_where_nothing_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long enough for a busy machine to pass the head on.
+    monkeypatch.setattr(signs_of_life, "HEAD_SECONDS", 0.5)
+    slow = Slow(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha", b"lf")
+    began = asyncio.get_running_loop().time()
+    slow.go_on()
+    async with asked(slow) as heard:
+        await heard.until("ha")
+        await until(lambda: asyncio.get_running_loop().time() > began + 0.6)
+        slow.go_on()
+        assert await heard.rest() == "lf"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ RUN = {
     "mode": "forward",
     "verdict": "failed",
     "provenance": "desired 4f1c2ab",
+    "request": "",
     "message": "a sentence that is longer than the terminal is wide",
     "log": [],
     "notes": [],
