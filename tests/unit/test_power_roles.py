@@ -304,6 +304,10 @@ ASKED = {
         "found suspend, but nothing in `power:` of box can suspend it; set another power: for it in"
         " the inventory, or leave the key out"
     ),
+    ("{wake: none, stop: access}", "auto, active: [], idle: {after: 30m, then: off}"): (
+        "found auto, but nothing in `power:` of box wakes it by itself; name a driver under wake:"
+        " there"
+    ),
 }
 
 
