@@ -168,7 +168,10 @@ class Course:
         """Show that all becomes as wanted once nothing goes wrong any more."""
         self.rig.heal(HOST)
         self.wants(self.wish, enforced=True)
-        until(self._is_over, within=COMMAND_SECONDS)
+        try:
+            until(self._is_over, within=COMMAND_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.here.watched}") from error
         self.hears()
 
     def _is_over(self) -> bool:
