@@ -16,9 +16,9 @@ from typing import Any
 
 from reconciler.onhost import units
 from tests.engine import EMBEDDED, Server, free_port, weights_in
+from tests.engine_program import program_in
 from tests.running import until
 from tests.sshd import Served
-from tests.unhealthy_engine import program_in
 
 COMMAND_SECONDS = 120
 LEAST_REUSED = 0.95

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from tests.engine import free_port, weights_in
-from tests.unhealthy_engine import program_in
+from tests.engine_program import program_in
 
 LOOKS: dict[str, Sequence[Sequence[str]]] = {
     "plan": (

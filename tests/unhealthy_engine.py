@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -80,15 +78,6 @@ def main() -> None:
     if given.frail == "silent":
         signal.pause()
     ThreadingHTTPServer(("127.0.0.1", given.port), Answers).serve_forever()
-
-
-def program_in(folder: Path) -> Path:
-    """Write this program as an executable file into `folder` and return its path."""
-    path = folder / "bin" / "llama-server"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!{sys.executable}\n{Path(__file__).read_text()}")
-    path.chmod(0o755)
-    return path
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.upstream import SLOTS, program_in
+from tests.bench import upstream
+from tests.bench.upstream import SLOTS
 from tests.engine import weights_in
+from tests.engine_program import program_in
 from tests.load.gateway import address
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, Stack, stack
@@ -57,7 +59,7 @@ class Serving(NamedTuple):
 def serving() -> Iterator[Serving]:
     """Run it, with one model."""
     with tempfile.TemporaryDirectory() as name, stack(Path(name)) as here, address() as at:
-        binary, weights = program_in(here.folder), weights_in(here.folder)
+        binary, weights = program_in(here.folder, upstream.__file__), weights_in(here.folder)
         kind = f"kind: llamacpp, binary: {binary}, parallel: {SLOTS}"
         engine = f"{{{kind}, weights: {weights}}}"
         (here.folder / "state" / "inventory.yaml").write_text(

@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -112,15 +110,6 @@ def main() -> None:
     given, _ = flags.parse_known_args()
     PAGES["/props"]["model_alias"] = given.alias
     asyncio.run(serve(given.port))
-
-
-def program_in(folder: Path) -> Path:
-    """Write this program as an executable file into `folder` and return its path."""
-    path = folder / "bin" / "llama-server"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!{sys.executable}\n{Path(__file__).read_text()}")
-    path.chmod(0o755)
-    return path
 
 
 if __name__ == "__main__":

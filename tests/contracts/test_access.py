@@ -23,7 +23,7 @@ from reconciler.model.preparation import Preparation, Prepared
 from tests import running
 from tests.contracts.hosts import here, nowhere
 from tests.engine import EngineProcess, free_port
-from tests.unhealthy_engine import program_in
+from tests.engine_program import program_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

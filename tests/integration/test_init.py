@@ -23,9 +23,9 @@ from reconciler.render.onboarding_text import init_text
 from reconciler.settings import settings
 from reconciler.verbs import init
 from tests.engine import EngineProcess, free_port, weights_in
+from tests.engine_program import program_in
 from tests.needs import need
 from tests.stack import COMMAND_SECONDS
-from tests.unhealthy_engine import program_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

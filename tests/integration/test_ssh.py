@@ -17,10 +17,10 @@ import pytest
 
 from tests import sshd
 from tests.engine import EngineProcess, free_port, weights_in
+from tests.engine_program import program_in
 from tests.needs import need, program
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, ending
-from tests.unhealthy_engine import program_in
 
 
 @pytest.fixture
