@@ -175,7 +175,7 @@ class App:
         try:
             return self.source.read().gateway.listen
         except ConfigError:
-            # What is wrong is told while it serves, and mended then.
+            # What is wrong is told while it serves, and can be fixed then.
             return Gateway().listen
 
     @cached_property
