@@ -1,7 +1,5 @@
 """Access keys: what lets a client through the gateway, and how far."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Annotated, Literal
 

@@ -5,8 +5,6 @@ never repeated, because some people write passwords into URLs.
 Source: RFC 1123 section 2.1, RFC 3986 section 3.2.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address

@@ -1,7 +1,5 @@
 """Changes: the differences between target and observed that a plan must cover."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from reconciler.model.facts import UnitIdentity

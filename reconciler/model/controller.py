@@ -1,7 +1,5 @@
 """The controller as hosts know it."""
 
-from __future__ import annotations
-
 from reconciler.model.facts import Claim
 from reconciler.model.names import Value
 from reconciler.model.records import Instant

@@ -1,7 +1,5 @@
 """Desired: what the operator wants, as desired.yaml says it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field

@@ -1,7 +1,5 @@
 """Explanations: what is known of one subject, as sentences."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, JsonValue

@@ -4,8 +4,6 @@ A fact is Known, Predicted (by a step that has not run yet) or Unknown. Unknown 
 absent.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
@@ -252,7 +250,7 @@ class Activity(Value):
         """How many requests run or wait."""
         return sum(slot.busy for slot in self.slots) + self.deferred
 
-    def following(self, before: Activity) -> Activity:
+    def following(self, before: "Activity") -> "Activity":
         """Add what the look `before` it tells of it."""
         # A queue of clients can leave every slot free for an instant, so one look proves nothing
         # (ADR 0014). A slot that ran a task in between has another task.

@@ -1,7 +1,5 @@
 """Findings: what a look at files, journal and hosts found wrong, each with what to do."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Gateway: where requests are taken, under which names, and which pages may ask."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, TypeAlias
 

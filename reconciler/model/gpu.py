@@ -1,7 +1,5 @@
 """GPU: the cards of a host, their memory, and who holds it."""
 
-from __future__ import annotations
-
 from reconciler.model.names import Value
 
 GIB = 1024**3
@@ -83,7 +81,7 @@ class Gpu(Value):
             return self.cards[0].message
         return "; ".join(f"card {card.index}: {card.message}" for card in self.cards)
 
-    def only(self, index: int | None) -> Gpu:
+    def only(self, index: int | None) -> "Gpu":
         """Keep the card of this number alone, or all of them for None."""
         if index is None:
             return self

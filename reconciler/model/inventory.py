@@ -1,7 +1,5 @@
 """Inventory: what exists, as inventory.yaml says it."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, StringConstraints, Tag

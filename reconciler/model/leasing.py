@@ -3,8 +3,6 @@
 A field that is added gets a default, because rows of earlier versions lack it.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from reconciler.model.lending import Rest

@@ -1,7 +1,5 @@
 """Lending: what requests may bring in on a host, and what they want of each of its models."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -45,7 +43,7 @@ class Rules(Value):
     sleeps: bool = False
 
     @property
-    def without_requests(self) -> Rules:
+    def without_requests(self) -> "Rules":
         """What of them holds where no gateway is, which alone would end what requests began."""
         return NOTHING_LENT.model_copy(update={"sleeps": self.sleeps})
 

@@ -1,7 +1,5 @@
 """What a unit wrote, in parts."""
 
-from __future__ import annotations
-
 from reconciler.model.names import Value
 
 

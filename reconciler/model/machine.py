@@ -3,8 +3,6 @@
 Also how the flags of a server that runs there read as keys of a model.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from posixpath import join
 from typing import Literal, TypeAlias

@@ -1,7 +1,5 @@
 """Metrics: numbers about what was done, by name and labels, as a scrape reads them."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

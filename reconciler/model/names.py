@@ -1,7 +1,5 @@
 """Names: what operators may call things, and how facts are addressed."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator

@@ -1,7 +1,5 @@
 """What was observed of the world: facts under keys, each key tied to the type of its value."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
@@ -159,10 +157,10 @@ class Observed:
         fact = self.fact(key)
         return fact if isinstance(fact, Unknown) else None
 
-    def seeing(self, changed: Mapping[AnyFactKey, Fact[FactValue]]) -> Observed:
+    def seeing(self, changed: Mapping[AnyFactKey, Fact[FactValue]]) -> "Observed":
         """Put the facts of `changed` into a copy of this world."""
         return Observed({**self._facts, **changed})
 
-    def predicting(self, by: str, changed: Mapping[AnyFactKey, FactValue]) -> Observed:
+    def predicting(self, by: str, changed: Mapping[AnyFactKey, FactValue]) -> "Observed":
         """Put the values of `changed` into a copy of this world, predicted by the step `by`."""
         return self.seeing({key: Predicted(value, by) for key, value in changed.items()})

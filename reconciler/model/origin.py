@@ -3,8 +3,6 @@
 Advice to end it must name that, or it does not work.
 """
 
-from __future__ import annotations
-
 from shlex import quote
 from typing import Literal
 

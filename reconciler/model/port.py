@@ -1,7 +1,5 @@
 """Ports of a host: who listens there, and how to end that so that it stays away."""
 
-from __future__ import annotations
-
 from reconciler.model.names import Value
 from reconciler.model.origin import Origin, by
 

@@ -1,7 +1,5 @@
 """Power: what witnesses say of a host's power, how it was judged, and what guards it."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from reconciler.model.names import Value

@@ -1,7 +1,5 @@
 """Preparation: what a boot forgets, and a check of accelerators that a resume may have broken."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
@@ -62,7 +60,7 @@ class Preparation(Value):
         return self
 
     @property
-    def unchecked(self) -> Preparation:
+    def unchecked(self) -> "Preparation":
         """The part of it that may be run beside a job."""
         return self.model_copy(update={"check": None, "remedies": ()})
 

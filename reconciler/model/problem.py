@@ -1,13 +1,9 @@
 """Problems: what is wrong in what an operator wrote, by its path; the line is looked up later."""
 
-from __future__ import annotations
-
 import difflib
 import json
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, TypeAlias
 
 FileName: TypeAlias = Literal["desired", "inventory"]
 KeyPath: TypeAlias = tuple[str | int, ...]

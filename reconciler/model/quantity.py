@@ -1,7 +1,5 @@
 """Quantities: numbers, sizes, durations, versions and words as operators write them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias

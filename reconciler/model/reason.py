@@ -3,8 +3,6 @@
 A reason is a sentence whose two parts are still known apart.
 """
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 from pydantic_core import CoreSchema, core_schema

@@ -1,7 +1,5 @@
 """Secrets: where one is, never what it is."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypeAlias, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Sight: what was observed of one model on its host."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from reconciler.model.facts import (

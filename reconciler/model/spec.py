@@ -1,7 +1,5 @@
 """Spec: everything that is needed to run a host's models, with no reference back to the files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias
 

@@ -1,7 +1,5 @@
 """Status: what a person is told about hosts and models, as conditions."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Wanted and target: what the files ask for, closed, with where it came from."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from reconciler.model.gateway import Gateway

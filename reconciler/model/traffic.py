@@ -1,7 +1,5 @@
 """Traffic: which unit a gate lets requests through to, how many there are, what they may name."""
 
-from __future__ import annotations
-
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.gateway import LARGEST_BODY
 from reconciler.model.names import HostName, ModelName, Value

@@ -1,7 +1,5 @@
 """Verdict: how a pass over one host ended."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 

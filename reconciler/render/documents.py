@@ -3,8 +3,6 @@
 That of status is model/status, that of a plan render/plan_document.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -113,7 +111,7 @@ class HostEnd(Value):
     exit_code: int = Field(description="The exit code that this host alone would give.")
 
     @classmethod
-    def of(cls, verdict: HostVerdict) -> HostEnd:
+    def of(cls, verdict: HostVerdict) -> "HostEnd":
         """Render the end that a verdict is."""
         return cls(**verdict.model_dump(), exit_code=verdict.exit_code)
 

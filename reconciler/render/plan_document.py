@@ -2,8 +2,6 @@
 
 # Apart from the documents of other verbs: every command that plans would pay for them.
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

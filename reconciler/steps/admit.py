@@ -1,7 +1,5 @@
 """The step `admit`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.observed import ADMITTING, HEALTH, UNIT, AnyFactKey, Observed

@@ -1,7 +1,5 @@
 """The step `await_down`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.observed import POWER, AnyFactKey, Observed

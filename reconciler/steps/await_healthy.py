@@ -1,7 +1,5 @@
 """The step `await_healthy`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Answer, Health, Unit

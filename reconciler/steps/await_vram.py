@@ -1,7 +1,5 @@
 """The step `await_vram`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

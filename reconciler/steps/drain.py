@@ -1,7 +1,5 @@
 """The step `drain`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Activity

@@ -1,7 +1,5 @@
 """The plan: steps in a graph per host, each with its cause, and the evidence beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -131,7 +129,7 @@ class HostPlan(Value):
         """Whether nothing on the host can be done before it is up, or any more."""
         return any(planned.step.kind in {"wake", "await_down"} for planned in self.steps)
 
-    def until_awake(self) -> HostPlan:
+    def until_awake(self) -> "HostPlan":
         """The plan up to where the host is up: what was predicted of it is then seen first."""
         kinds = [planned.step.kind for planned in self.steps]
         last = kinds.index("wake") + 1 if "wake" in kinds else len(kinds)

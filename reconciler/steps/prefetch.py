@@ -1,7 +1,5 @@
 """The step `prefetch`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.observed import WEIGHTS, AnyFactKey, Observed

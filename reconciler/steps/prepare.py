@@ -1,7 +1,5 @@
 """The step `prepare`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.gpu import Gpu

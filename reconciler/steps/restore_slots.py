@@ -1,7 +1,5 @@
 """The step `restore_slots`, and which conversations are owed to an engine."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Activity, Fingerprint, RestoreAttempt, SavedSlot, Unit

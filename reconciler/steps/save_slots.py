@@ -1,7 +1,5 @@
 """The step `save_slots`, and which conversations are saved already."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 

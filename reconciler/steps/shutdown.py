@@ -1,7 +1,5 @@
 """The step `shutdown`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -7,8 +7,6 @@ change nothing; nothing outside `reads` is looked at or changed; an Unknown amon
 destructive step blocks it; what ends a wait is among what it `looks` at.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import ClassVar

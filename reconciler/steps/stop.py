@@ -1,7 +1,5 @@
 """The step `stop`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Health, UnitIdentity

@@ -1,7 +1,5 @@
 """The step `suspend`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.power import PowerState

@@ -1,7 +1,5 @@
 """The step `wake`."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Contact, Health, Saved

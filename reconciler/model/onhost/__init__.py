@@ -8,8 +8,6 @@ new one is a class in one of the modules here and a line in onhost/serve.
 Used by drivers and effects, through the port `Access`.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, TypeAlias
 
 from reconciler.model.names import Value

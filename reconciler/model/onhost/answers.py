@@ -1,7 +1,5 @@
 """What a host answered, read as the value that it should be."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeVar
 

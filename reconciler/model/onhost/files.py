@@ -1,7 +1,5 @@
 """Requests about files: weights, programs, and what both depend on."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.onhost import READ_SECONDS, Action, Batch, InDoubt, Question

@@ -1,7 +1,5 @@
 """Requests about the host itself: contact, claim, preparation, cards, and what can serve models."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Claim

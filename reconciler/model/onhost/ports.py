@@ -1,7 +1,5 @@
 """Requests about ports: who listens, and what an engine says of its health."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Requests about power: what stands in the way of a shutdown, the shutdown, and magic packets."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.onhost import POWER_SECONDS, Action, InDoubt, Question

@@ -1,7 +1,5 @@
 """Requests of the process launcher: units that carry our mark, programs, logs."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

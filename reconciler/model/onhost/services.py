@@ -1,7 +1,5 @@
 """Requests of the systemd launcher: services that exist already."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import UnitIdentity

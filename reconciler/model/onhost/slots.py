@@ -1,7 +1,5 @@
 """Requests about saved conversations: a folder of slot files and their sidecars."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Sidecar, UnitIdentity
