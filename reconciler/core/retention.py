@@ -1,13 +1,13 @@
-"""Retention: which of the oldest rows a journal may forget, and what it must restate before."""
+"""Retention: which rows a journal may forget, and what it must restate before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from reconciler.core.recovery import Hints, fold
-from reconciler.model.records import Carried, Row
+from reconciler.model.records import Carried, Mode, Row
 
 DAY_SECONDS = 86_400.0
 
@@ -16,21 +16,25 @@ DAY_SECONDS = 86_400.0
 class Retention:
     """The bounds of what is kept: so many runs (2 or more), rows, and seconds of age.
 
-    Nothing is forgotten before a share of `slack` more has come together.
+    Of the runs at most `passing` (2 or more) brought about nothing new. Nothing is forgotten before
+    a share of `slack` more has come together.
     """
 
     runs: int = 500
+    passing: int = 400
     rows: int = 20_000
     seconds: float = 90 * DAY_SECONDS
     slack: float = 0.1
 
 
 class Outline(NamedTuple):
-    """What of a row decides: its number, its wall clock seconds, and whether it opens a run."""
+    """What of a row decides: its number, its wall clock seconds, and which run it opens, if any."""
 
     seq: int
     at: float
-    opens_run: bool
+    host: str
+    mode: Mode | None = None
+    generation: int = 0
 
 
 def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) -> int:
@@ -58,7 +62,29 @@ def _is_too_much(outlines: Sequence[Outline], now: float, retention: Retention) 
 
 
 def _runs(outlines: Sequence[Outline]) -> list[int]:
-    return [outline.seq for outline in outlines if outline.opens_run]
+    return [outline.seq for outline in outlines if outline.mode is not None]
+
+
+def surplus_passing(outlines: Iterable[Outline], retention: Retention) -> list[int]:
+    """The passing runs to forget when one more run is about to open, oldest first.
+
+    Requests may cause hundreds in a day, which must not push out what people did.
+    """
+    runs = list(_passing(outlines))
+    is_too_much = len(runs) + 1 > retention.passing * (1 + retention.slack)
+    return runs[: len(runs) + 1 - retention.passing] if is_too_much else []
+
+
+def _passing(outlines: Iterable[Outline]) -> Iterator[int]:
+    """The runs that brought about nothing new: loans, rests, and the wish once more."""
+    known = set[tuple[str, int]]()
+    for outline in outlines:
+        wish = outline.host, outline.generation
+        is_again = outline.mode == "forward" and wish in known
+        if is_again or outline.mode in {"lease", "idle"}:
+            yield outline.seq
+        if outline.mode == "forward":
+            known.add(wish)
 
 
 def carried(rows: Iterable[Row], rest: Iterable[Row]) -> tuple[Carried, ...]:

@@ -2,8 +2,9 @@
 
 Opening checks the whole chain against the head (store/journal_head), so that a lost tail or a
 flipped bit is seen and never acted upon. When a run opens, what is too old is forgotten in the same
-transaction: of the last forgotten row only number and digest stay, as the foot that the chain
-stands on, and what is still known of hosts is restated at the end.
+transaction, and of runs that come and go with requests what is too much: of the last row of each
+gap only number and digest stay, as a foot that the rest of the chain stands on, and what is still
+known of hosts is restated at the end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from weakref import finalize
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.core.retention import Outline, Retention, carried, first_kept
+from reconciler.core.retention import Outline, Retention, carried, first_kept, surplus_passing
 from reconciler.edge.atomic import remedy
 from reconciler.errors import JournalDamaged, WriteFailed
 from reconciler.model.records import SEEN_AGAIN, Asked, Instant, Record, Row, RunOpened
@@ -38,9 +39,11 @@ from reconciler.store.journal_format import (
     Raw,
     add,
     end_of,
-    forget_before,
+    forget,
     newest_in,
+    outlines,
     rows_from,
+    rows_of,
     stamp,
     version_of,
 )
@@ -141,11 +144,11 @@ class JournalFile:
         number = self._known(connection, after)
         digests = self._seen.digests
         for raw in rows_from(connection, number + 1):
-            number += 1
-            if not raw.continues(number, digests[number - 1]):
-                raise damaged(self._file, f"row {number} is not what was written")
+            if not raw.continues(number, digests[number]):
+                raise damaged(self._file, f"row {number + 1} is not what was written")
+            number = raw.seq
             digests[number] = raw.digest
-            if number > after:
+            if number > after and raw.kind != FOOT:
                 yield self._understood(raw)
         self._head.check(digests, head)
 
@@ -157,7 +160,7 @@ class JournalFile:
         found = connection.execute("SELECT digest FROM record WHERE seq = ?", (after,)).fetchone()
         digests = self._seen.digests
         if first == self._seen.first and found and found[0] == digests.get(after):
-            for number in range(after + 1, max(digests) + 1):
+            for number in [one for one in digests if one > after]:
                 del digests[number]
             return after
         foot = {first[0]: first[2]} if first and first[1] == FOOT else {0: NOTHING}
@@ -280,21 +283,23 @@ class JournalFile:
         return Row(seq=newest + 1, when=now, record=record), digest
 
     def _forget(self, connection: sqlite3.Connection) -> None:
-        """Restate what is known of hosts, then forget what is too old.
+        """Restate what is known of hosts, then forget what is too old or too much.
 
         Raise JournalDamaged rather than restate what is wrong.
         """
-        outlines = connection.execute(
-            "SELECT seq, at, kind = 'run-opened' FROM record WHERE kind != ? ORDER BY seq", (FOOT,)
-        )
-        kept = [Outline(*outline) for outline in outlines]
-        first = first_kept(kept, self._clock.wall(), self._retention)
-        if not kept or first == kept[0].seq:
+        known = [Outline._make(one) for one in outlines(connection)]
+        gone = rows_of(connection, surplus_passing(known, self._retention))
+        left = [outline for outline in known if outline.seq not in gone]
+        first = first_kept(left, self._clock.wall(), self._retention)
+        gone |= {outline.seq for outline in left if outline.seq < first}
+        if not gone:
             return
         whole = self._checked(connection, self._head.read(), 0)
-        for record in carried(whole, map(self._understood, rows_from(connection, first))):
+        rest = (raw for raw in rows_from(connection, first) if raw.kind != FOOT)
+        kept = (self._understood(raw) for raw in rest if raw.seq not in gone)
+        for record in carried(whole, kept):
             self._insert(connection, record)
-        forget_before(connection, first)
+        forget(connection, gone)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

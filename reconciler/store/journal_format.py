@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
-VERSION = 6
-READABLE = {2, 3, 4, 5, VERSION}
-"""Rows of formats 2 to 5 are understood as they are; the first append stamps the file with the
+VERSION = 7
+READABLE = {2, 3, 4, 5, 6, VERSION}
+"""Rows of formats 2 to 6 are understood as they are; the first append stamps the file with the
 format of what it writes."""
 
 NOTHING = "0" * 64
 """What the first row has for its predecessor's digest."""
 
 FOOT = "forgotten"
-"""The kind of the row whose digest a chain stands on that has forgotten what was before it."""
+"""The kind of the last of some rows that were forgotten: what comes after it stands on its digest.
+It has the digest of the last row that was kept before, so that both ends are known."""
 
 # One table: a chain of digests needs one order anyway, and all else is a fold of it (ADR 0001).
 SCHEMA = """
@@ -32,8 +34,18 @@ _ROWS = f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq"  # noqa: S60
 _INSERT = f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
 _EMPTY = (
     "UPDATE record SET at = 0, boot_id = '', boot = 0, kind = ?, host = '', body = '',"
-    " previous = '' WHERE seq = ?"
+    " previous = ? WHERE seq = ?"
 )
+_OUTLINES = """
+SELECT seq, at, host, json_extract(run, '$.mode'), ifnull(json_extract(run, '$.generation'), 0)
+FROM (SELECT *, CASE kind WHEN 'run-opened' THEN body END AS run FROM record)
+WHERE kind != ? ORDER BY seq
+"""
+_OF_RUNS = """
+SELECT seq FROM record, (SELECT ? AS runs) WHERE seq IN (SELECT value FROM json_each(runs))
+OR json_extract(nullif(body, ''), '$.run') IN (SELECT value FROM json_each(runs))
+OR (kind IN ('leased', 'released', 'idled', 'roused') AND seq < ?)
+"""
 
 
 class Raw(NamedTuple):
@@ -50,10 +62,12 @@ class Raw(NamedTuple):
     digest: str
 
     def continues(self, number: int, previous: str) -> bool:
-        """Whether it is what was written as this row, after one with this digest."""
-        return (
-            self.seq == number and self.previous == previous and self.digest == digest_of(self[:-1])
-        )
+        """Whether it is what was written after the row with this number and digest."""
+        if self.previous != previous:
+            return False
+        if self.kind == FOOT:
+            return self.seq > number
+        return self.seq == number + 1 and self.digest == digest_of(self[:-1])
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -97,10 +111,31 @@ def add(connection: sqlite3.Connection, fields: Sequence[object]) -> str:
     return digest
 
 
-def forget_before(connection: sqlite3.Connection, first: int) -> None:
-    """Drop the rows before a number; the last of them stays as the foot of those that are kept."""
-    connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
-    connection.execute(_EMPTY, (FOOT, first - 1))
+def outlines(connection: sqlite3.Connection) -> Iterator[tuple[int, float, str, str | None, int]]:
+    """What of each row decides whether it is kept, oldest first."""
+    yield from connection.execute(_OUTLINES, (FOOT,))
+
+
+def rows_of(connection: sqlite3.Connection, runs: Sequence[int]) -> frozenset[int]:
+    """The rows of these runs, and what was lent and rested before the last of them."""
+    if not runs:
+        return frozenset()
+    found = connection.execute(_OF_RUNS, (json.dumps(runs), max(runs)))
+    return frozenset(seq for (seq,) in found)
+
+
+def forget(connection: sqlite3.Connection, gone: Collection[int]) -> None:
+    """Drop rows; of each gap between those that are kept the last one stays as a foot."""
+    rows = connection.execute("SELECT seq, kind, digest FROM record ORDER BY seq").fetchall()
+    previous = ""
+    for is_gap, found in groupby(rows, lambda row: row[1] == FOOT or row[0] in gone):
+        stretch = list(found)
+        first, (last, _, digest) = stretch[0][0], stretch[-1]
+        if is_gap:
+            connection.execute("DELETE FROM record WHERE seq >= ? AND seq < ?", (first, last))
+            connection.execute(_EMPTY, (FOOT, previous, last))
+        else:
+            previous = digest
 
 
 def digest_of(fields: Sequence[object]) -> str:

@@ -60,11 +60,12 @@ class HeadFile:
         Raise JournalDamaged when the row that it names is not there as it was written.
         """
         newest = max(digests)
-        # A writer that is killed after a commit leaves an older head, or none beside the first row.
+        # A writer that is killed after a commit leaves an older head, or none beside the first row;
+        # the row that an older one names may be forgotten.
         if head is None:
             if newest > 1:
                 raise damaged(self._journal, "the head file is missing")
-        elif head.seq >= min(digests) and digests.get(head.seq) != head.digest:
+        elif head.seq > newest or digests.get(head.seq, head.digest) != head.digest:
             raise damaged(
                 self._journal,
                 f"rows up to {head.seq} were written, {newest} are there or they are not the same",

@@ -51,6 +51,13 @@ def shortened_journal(directory: Path) -> None:
         journal.append(run_opened(host))
 
 
+def thinned_journal(directory: Path) -> None:
+    """Write a journal that has forgotten rows between others, which still say the same."""
+    journal = JournalFile(directory, StoppedClock(), Retention(passing=2, slack=0.0))
+    for _ in range(4):
+        journal.append(run_opened("box"))
+
+
 def killed_journal(directory: Path) -> None:
     """Write what a killed writer leaves: rows in database and log, two of them beyond the head."""
     written: list[Record] = [*map(intent, range(4)), done(5), done(6)]
@@ -64,9 +71,15 @@ def killed_journal(directory: Path) -> None:
         shutil.copytree(before, directory)
 
 
-WRITERS = {"closed": closed_journal, "shortened": shortened_journal, "killed": killed_journal}
+WRITERS = {
+    "closed": closed_journal,
+    "shortened": shortened_journal,
+    "thinned": thinned_journal,
+    "killed": killed_journal,
+}
 CASES = [
     ("closed", DATABASE), ("closed", HEAD), ("shortened", DATABASE), ("shortened", HEAD),
+    ("thinned", DATABASE), ("thinned", HEAD),
     ("killed", DATABASE), ("killed", LOG), ("killed", SHARED), ("killed", HEAD),
 ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
-from reconciler.core.retention import Outline, Retention, carried, first_kept
+from reconciler.core.retention import Outline, Retention, carried, first_kept, surplus_passing
 from reconciler.model.leasing import Idled, Leased, Released, Roused, Term
 from reconciler.model.records import (
     Adopted,
@@ -42,7 +42,7 @@ SLICES = [
     slice_of(None, model("a"), model("b")),
 ]
 DIGESTS = [digest(slice_) for slice_ in SLICES]
-FEW = Retention(runs=3, seconds=100.0, slack=0.0)
+FEW = Retention(runs=3, passing=2, seconds=100.0, slack=0.0)
 
 HOSTS = st.sampled_from(["box", "den"])
 MODELS = st.sampled_from(["a", "b"])
@@ -129,7 +129,13 @@ def known(rows: Iterable[Row]) -> dict[str, Hints]:
 
 
 def outlines(rows: Iterable[Row]) -> list[Outline]:
-    return [Outline(row.seq, row.at, isinstance(row.record, RunOpened)) for row in rows]
+    opened = ((row, row.record) for row in rows)
+    return [
+        Outline(row.seq, row.at, record.host, record.mode, record.generation)
+        if isinstance(record, RunOpened)
+        else Outline(row.seq, row.at, record.host)
+        for row, record in opened
+    ]
 
 
 def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
@@ -150,10 +156,11 @@ def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(
     records: Any, chance: Any
 ) -> None:
     rows = written(records)
-    first = chance.draw(st.integers(1, len(rows)))
-    carry = carried(rows, rows[first - 1 :])
+    are_kept = chance.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
+    kept = [row for row, is_kept in zip(rows, are_kept, strict=True) if is_kept]
+    carry = carried(rows, kept)
     restated = [Row(seq=rows[-1].seq + 1, when=instant(0.0), record=record) for record in carry]
-    assert known([*rows[first - 1 :], *restated]) == known(rows)
+    assert known([*kept, *restated]) == known(rows)
 
 
 @given(st.lists(st.tuples(RECORDS, PASSING), min_size=1, max_size=30), PASSING)
@@ -172,6 +179,29 @@ def test_neither_more_runs_nor_older_rows_than_allowed_are_kept_and_none_is_forg
     assert max(row.at for row in rows[:first]) >= oldest
     too_many = len([row for row in rows if isinstance(row.record, RunOpened)]) >= FEW.runs
     assert first == 1 or rows[first - 2].at < oldest or (too_many and len(runs) == FEW.runs - 1)
+
+
+RUNS_OF_ONE = st.lists(
+    st.tuples(st.sampled_from(["forward", "rollback", "lease", "idle"]), st.integers(1, 3)),
+    max_size=40,
+)  # fmt: skip
+
+
+@given(RUNS_OF_ONE, st.integers(2, 6))
+def test_runs_that_come_and_go_with_requests_push_out_nothing_else(
+    runs: list[tuple[Any, int]], most: int
+) -> None:
+    told = [Outline(seq, 0.0, "box", *run) for seq, run in enumerate(runs, 1)]
+    few = Retention(passing=most, slack=0.0)
+    gone = surplus_passing(told, few)
+    left = [outline for outline in told if outline.seq not in gone]
+    assert len([one for one in left if one.mode in {"lease", "idle"}]) < max(most, 2)
+    kept_of_them = len(surplus_passing(told, Retention(passing=2, slack=0.0))) + 1 - len(gone)
+    assert not gone or kept_of_them == most - 1, "more than too much is forgotten"
+    wishes = [one for one in told if one.mode == "rollback"]
+    wish_again = [one for one in told if one.mode == "forward"]
+    news = {one.generation: one for one in reversed(wish_again)}.values()
+    assert {one.seq for one in (*wishes, *news)}.isdisjoint(gone), "what people did is forgotten"
 
 
 @settings(deadline=None, max_examples=25)

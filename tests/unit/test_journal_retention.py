@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.canonical import digest
 from reconciler.core.projection import history
 from reconciler.core.recovery import fold
 from reconciler.core.retention import DAY_SECONDS, Retention
 from reconciler.errors import JournalDamaged
+from reconciler.model.leasing import Leased, Released
 from reconciler.model.records import Carried, Retry, RunClosed, StepDone
 from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock
@@ -155,3 +157,81 @@ def test_rows_after_one_that_was_forgotten_meanwhile_are_told(tmp_path: Path) ->
         writer.append(run_opened("box", str(number)))
     assert [row.seq for row in reader.since(1)] == [4, 5]
     assert [row.seq for row in reader.since(4)] == [5]
+
+
+def busy_journal(directory: Path) -> JournalFile:
+    """Write what a person did, and then what requests caused: of that, two runs may be kept."""
+    journal = JournalFile(directory, StoppedClock(), Retention(passing=2, slack=0.0))
+    journal.append(run_opened("box", "apply"))
+    journal.append(RunClosed(host="box", run=1, verdict="promoted"))
+    for _ in range(4):
+        lends_and_returns(journal)
+    return journal
+
+
+def lends_and_returns(journal: JournalFile) -> None:
+    journal.append(Leased(host="box", model="b", wanted=digest("wish")))
+    for mode in ("lease", "forward"):
+        row = journal.append(run_opened("box", mode).model_copy(update={"mode": mode}))
+        journal.append(StepDone(host="box", run=row.seq, number=1, step="start", outcome="done"))
+        journal.append(RunClosed(host="box", run=row.seq, verdict="promoted"))
+        if mode == "lease":
+            journal.append(Released(host="box", model="b", because="unused"))
+
+
+def test_runs_for_requests_and_the_ways_back_push_out_nothing_that_a_person_did(
+    tmp_path: Path,
+) -> None:
+    journal = busy_journal(tmp_path)
+    before = fold(journal.rows())["box"]
+    assert [run["trigger"] for run in history(journal.rows())] == ["apply", "lease", "forward"]
+    journal.append(run_opened("box", "another", generation=2))
+    shown = history(journal.rows())
+    assert [run["trigger"] for run in shown] == ["apply", "forward", "another"]
+    assert all(run["steps"] for run in shown[1:2]), "a run is kept whole"
+    after = fold(journal.rows())["box"]
+    assert (after.last_good_digest, after.judged_at) == (before.last_good_digest, before.judged_at)
+    assert len(journal.rows()) < 20
+
+
+@pytest.mark.parametrize(
+    ("loss", "row"),
+    [
+        ("DELETE FROM record WHERE seq = 2", "row 2"),
+        ("DELETE FROM record WHERE kind = 'forgotten'", "row 3"),
+        ("UPDATE record SET previous = '' WHERE kind = 'forgotten'", "row 3"),
+        ("UPDATE record SET digest = previous WHERE kind = 'forgotten'", "row 27"),
+        ("UPDATE record SET seq = 4 WHERE kind = 'forgotten'", "row 5"),
+    ],
+)
+def test_rows_that_are_lost_beside_a_gap_are_seen(tmp_path: Path, loss: str, row: str) -> None:
+    busy_journal(tmp_path)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute(loss)
+    connection.close()
+    with pytest.raises(JournalDamaged, match=row):
+        JournalFile(tmp_path, StoppedClock()).rows()
+
+
+def test_who_has_read_what_is_forgotten_since_reads_on_what_is_new(tmp_path: Path) -> None:
+    writer = busy_journal(tmp_path)
+    for read in range(1, 40):
+        reader = JournalFile(tmp_path, StoppedClock())
+        known = [row.seq for row in reader.since(read)]
+        lends_and_returns(writer)
+        whole = [row.seq for row in JournalFile(tmp_path, StoppedClock()).rows()]
+        assert [row.seq for row in reader.since(read)] == [seq for seq in whole if seq > read]
+        assert reader.rows() == writer.rows()
+        assert known
+
+
+def test_the_head_that_a_killed_writer_left_may_name_a_row_in_a_gap(tmp_path: Path) -> None:
+    journal = busy_journal(tmp_path)
+    older = (tmp_path / "head").read_bytes()
+    for _ in range(3):
+        lends_and_returns(journal)
+        rows, newer = journal.rows(), (tmp_path / "head").read_bytes()
+        (tmp_path / "head").write_bytes(older)
+        assert JournalFile(tmp_path, StoppedClock()).rows() == rows
+        (tmp_path / "head").write_bytes(newer)
+        older = newer
