@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from reconciler.model.leasing import Leased, Released
+from reconciler.model.leasing import Leased, Released, Term
 from reconciler.model.metrics import Histogram, Labels, MetricFamily, counted, gauged, timed
-from reconciler.model.records import Row, RunClosed, RunOpened, StepDone
+from reconciler.model.records import Adopted, Carried, Row, RunClosed, RunOpened, StepDone
+from reconciler.model.spec import Slice
 
-RESTORE = "restore_slots"
+RESTORE, WAKE = "restore_slots", "wake"
 RUN_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 600.0)
 
 
@@ -28,6 +29,7 @@ class RowTally:
         self._held = dict[Labels, float]()
         self._run_seconds = defaultdict[Labels, Histogram](lambda: Histogram(RUN_SECONDS))
         self._step_seconds = defaultdict[Labels, Histogram](lambda: Histogram(RUN_SECONDS))
+        self._wake_seconds = defaultdict[Labels, Histogram](lambda: Histogram(RUN_SECONDS))
 
     def take(self, row: Row) -> None:
         """Count a row; they come in their order."""
@@ -39,9 +41,12 @@ class RowTally:
                 self._step(done)
             case RunClosed() as closed:
                 self._closed(closed, row.at)
+            case Adopted() as adopted:
+                self._active[adopted.host] = _served(adopted.slice)
+            case Carried() as carried:
+                self._carried(carried)
             case Leased() as leased:
-                owner = "person" if leased.term is not None else "requests"
-                self._owners[leased.host, leased.model] = owner
+                self._owners[leased.host, leased.model] = _owner(leased.term)
             case Released() as released:
                 self._released(released, row.at)
             case _:
@@ -54,6 +59,10 @@ class RowTally:
             sizes = held.items() if isinstance(held, dict) else ()
             for card, size in sizes:
                 self._held[done.host, card, moment] = float(str(size))
+        if done.step == WAKE and done.outcome == "done":
+            by = done.evidence.get("by")
+            drivers = "+".join(map(str, by)) if isinstance(by, list) else ""
+            self._wake_seconds[done.host, drivers].add(done.seconds)
         if done.step == RESTORE:
             self._restores[done.model, done.outcome] += 1
             slots = done.evidence.get("slots")
@@ -66,11 +75,18 @@ class RowTally:
         if opened is None or not isinstance(opened.record, RunOpened):
             return
         run = opened.record
-        before, after = self._active.get(run.host, ""), "+".join(run.slice.active or ())
+        before, after = self._active.get(run.host, ""), _served(run.slice)
         self._active[run.host] = after
         if at >= self._since:
             self._runs[run.host, before, after, run.mode, closed.verdict] += 1
             self._run_seconds[run.host, run.mode].add(max(at - opened.at, 0.0))
+
+    def _carried(self, carried: Carried) -> None:
+        """Take what rows said that are not kept any more, none of which is counted."""
+        if carried.last_good is not None:
+            self._active.setdefault(carried.host, _served(carried.last_good))
+        for model, lease in carried.leases.items():
+            self._owners.setdefault((carried.host, model), _owner(lease.term))
 
     def _released(self, released: Released, at: float) -> None:
         owner = self._owners.pop((released.host, released.model), "")
@@ -81,16 +97,27 @@ class RowTally:
     def families(self) -> Iterator[MetricFamily]:
         """All of it."""
         run = ("host", "from", "to", "mode", "result")
-        yield counted("switches_total", "Runs that are over.", run, self._runs)
-        mode = ("host", "mode")
-        yield timed("switch_seconds", "How long runs took.", mode, self._run_seconds)
-        step = ("step", "outcome")
-        yield timed("step_seconds", "How long steps took.", step, self._step_seconds)
-        lease = ("model", "owner", "end")
-        yield counted("leases_total", "Leases that are over.", lease, self._leases)
-        restore = ("model", "outcome")
-        yield counted("restores_total", "Restores of a model.", restore, self._restores)
-        moment = ("host", "card", "moment")
-        yield gauged("gpu_memory_bytes", "What a card held last then.", moment, self._held)
-        tokens = "Tokens that came back."
-        yield counted("restored_tokens_total", tokens, ("model",), self._tokens)
+        told = "Runs that are over, with the models before and after."
+        yield counted("switches_total", told, run, self._runs)
+        told = "Seconds from the beginning of a run to its end."
+        yield timed("switch_seconds", told, ("host", "mode"), self._run_seconds)
+        told = "Seconds that a step of a run took."
+        yield timed("step_seconds", told, ("step", "outcome"), self._step_seconds)
+        told = "Seconds from waking a host until it could be used, by the drivers that were asked."
+        yield timed("wake_seconds", told, ("host", "driver"), self._wake_seconds)
+        told = "Leases that are over, by who had the model."
+        yield counted("leases_total", told, ("model", "owner", "end"), self._leases)
+        told = "Times that a model was given its saved conversations back."
+        yield counted("restores_total", told, ("model", "outcome"), self._restores)
+        told = "Tokens of saved conversations that came back, and need not be read again."
+        yield counted("restored_tokens_total", told, ("model",), self._tokens)
+        told = "Bytes that were held on a card at this moment of the last run that looked."
+        yield gauged("gpu_memory_bytes", told, ("host", "card", "moment"), self._held)
+
+
+def _served(slice_: Slice) -> str:
+    return "+".join(slice_.active or ())
+
+
+def _owner(term: Term | None) -> str:
+    return "requests" if term is None else "person"

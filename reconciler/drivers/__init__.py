@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.drivers.access.shared.place import HostPlace
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.paced import Paced
-from reconciler.drivers.power.host_power.power import Composed, PowerParts
+from reconciler.drivers.power.host_power.power import Composed, PowerParts, Waker
 from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.loop_scope import LoopScope
 from reconciler.model.spec import Kind
@@ -123,7 +123,7 @@ class DriverCatalog:
         power = host.power
         relays = (one.via for one in power.wake if one.via is not None)
         parts = PowerParts(
-            wake=tuple(made(one) for one in power.wake),
+            wake=tuple(Waker(one.driver.kind, made(one)) for one in power.wake),
             stop=made(power.stop),
             proof=witness(power.proof),
             force=made(power.force),

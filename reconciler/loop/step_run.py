@@ -97,6 +97,7 @@ class StepRun:
         self._context, self._number = state.context, state.number
         self._began = state.context.clock.boot()
         self._sightings, self._doubt = 0, ""
+        self._tried: Evidence = {}
         if self._step.waits_for_clients:
             # Within one deadline of the run, however often its clients come back (ADR 0014).
             state.drained_until.setdefault(model_of(self._step), self._began + self._step.deadline)
@@ -117,9 +118,10 @@ class StepRun:
         if MISSED in effect.evidence:
             return await self._missed(world, str(effect.evidence[MISSED])), world
         seen = await self._watch(world, effect)
+        evidence = {**effect.evidence, **self._tried}
         if seen.outcome == "failed" and self._is_in_use(before, seen.world):
-            return await self._busy(seen, effect.evidence), seen.world
-        await self._remember(seen, before, effect.evidence)
+            return await self._busy(seen, evidence), seen.world
+        await self._remember(seen, before, evidence)
         return self._judge(seen), seen.world
 
     async def _skip(self, world: Observed) -> None:
@@ -253,7 +255,9 @@ class StepRun:
         if self._step.ends_down:
             await self._intend("irreversible")
             self._say(": it hangs; its power will be cut")
-        return (await self._perform(world, attempt)).trouble
+        effect = await self._perform(world, attempt)
+        self._tried = effect.evidence or self._tried
+        return effect.trouble
 
     async def _missed(self, world: Observed, message: str) -> RunEnd:
         await self._record(StepEnd(world, "missed", message))

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.power.host_power.paced import Paced
-from reconciler.drivers.power.host_power.power import Composed, PowerParts
+from reconciler.drivers.power.host_power.power import Composed, PowerParts, Waker
 from reconciler.edge.clock import SystemClock
 from reconciler.fakes.clock import TurnedClock
 from reconciler.model import power as seen
@@ -54,8 +54,9 @@ class Witness:
 
 
 def composed(one: Witness, seconds: float) -> Composed:
+    wakers = (Waker("plug", one),)
     return Composed(
-        "box", NOBODY, PowerParts((one,), one, Paced(one, seconds), one, None, nowhere, NOBODY)
+        "box", NOBODY, PowerParts(wakers, one, Paced(one, seconds), one, None, nowhere, NOBODY)
     )
 
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 
-from reconciler.drivers.power.host_power.power import ATTEMPTS_EACH, Composed, PowerParts
+from reconciler.drivers.power.host_power.power import (
+    ATTEMPTS_EACH,
+    Composed,
+    PowerParts,
+    Waker,
+)
 from reconciler.drivers.power.host_power.refusals import REST_SECONDS, Account, Refusals
 from reconciler.errors import Barred, DriverError
 from reconciler.fakes.clock import TurnedClock
@@ -79,14 +84,20 @@ class Rung:
         return {}
 
 
-def climbed(*rungs: Rung, attempts: Sequence[int]) -> list[DriverError | None]:
-    """Return what came of these attempts to wake a host."""
+def ladder(*rungs: Rung) -> Composed:
+    """Return the power of a host with wakers of the kinds 0, 1, 2 and so on."""
 
     async def nowhere() -> str:
         return ""
 
     nobody = cast("Access", None)
-    power = Composed("box", nobody, PowerParts(rungs, None, None, None, None, nowhere, nobody))
+    wakers = tuple(Waker(str(number), rung) for number, rung in enumerate(rungs))
+    return Composed("box", nobody, PowerParts(wakers, None, None, None, None, nowhere, nobody))
+
+
+def climbed(*rungs: Rung, attempts: Sequence[int]) -> list[DriverError | None]:
+    """Return what came of these attempts to wake a host."""
+    power = ladder(*rungs)
 
     async def climb() -> list[DriverError | None]:
         came: list[DriverError | None] = []
@@ -126,3 +137,12 @@ def test_a_host_is_still_woken_while_another_way_just_failed() -> None:
     failed, woken = climbed(bmc, plug, attempts=(0, 1))
     assert (type(failed), str(failed), woken) == (DriverError, "not you; silent", None)
     assert bmc.asked == 1
+
+
+def test_it_is_told_of_which_kind_those_were_that_were_asked() -> None:
+    power = ladder(Rung(None), Rung(Barred("not you")), Rung(None))
+
+    async def climb() -> list[object]:
+        return [(await power.wake(attempt))["by"] for attempt in (0, 2 * ATTEMPTS_EACH)]
+
+    assert anyio.run(climb) == [["0"], ["0", "2"]]

@@ -6,7 +6,17 @@ from typing import Any
 
 from reconciler.core.row_tally import RowTally
 from reconciler.model.leasing import Leased, Released, Term
-from reconciler.model.records import Instant, Record, Resume, Row, RunClosed, StepDone
+from reconciler.model.records import (
+    Adopted,
+    Carried,
+    Instant,
+    Lease,
+    Record,
+    Resume,
+    Row,
+    RunClosed,
+    StepDone,
+)
 from reconciler.render.exposition import exposition
 from tests.runs import run_opened
 
@@ -31,6 +41,15 @@ def done(step: str, **more: Any) -> StepDone:
     return StepDone(host="h", run=1, number=0, step=step, **given)
 
 
+def carried(**more: Any) -> Carried:
+    given: dict[str, Any] = {
+        "last_good": None, "last_good_digest": None, "wanted_digest": None, "generation": 1,
+        "judged_generation": 1, "judged_at": None, "quarantine": None, "open_run": None,
+        "unproven": (), **more,
+    }  # fmt: skip
+    return Carried(host="h", **given)
+
+
 def test_a_run_is_counted_when_it_is_over_with_what_served_before() -> None:
     opened, closed = run_opened("h"), RunClosed(host="h", run=1, verdict="promoted")
     again = run_opened("h").model_copy(update={"slice": opened.slice, "mode": "lease"})
@@ -49,6 +68,17 @@ def test_steps_restores_and_their_tokens_are_counted() -> None:
     assert 'step_seconds_sum{step="stop",outcome="done"} 2' in seen
     assert 'restores_total{model="a",outcome="done"} 2' in seen
     assert 'restored_tokens_total{model="a"} 40' in seen
+
+
+def test_a_wake_is_timed_by_the_drivers_that_were_asked() -> None:
+    seen = tallied(
+        (1.0, done("wake", model="", evidence={"by": ["wol", "redfish"]})),
+        (2.0, done("wake", model="", seconds=9.0)),
+        (3.0, done("wake", model="", outcome="failed")),
+    )
+    assert 'wake_seconds_sum{host="h",driver="wol+redfish"} 2' in seen
+    assert 'wake_seconds_sum{host="h",driver=""} 9' in seen, "a row of an earlier version"
+    assert not any('wake_seconds_count{host="h",driver=""} 2' in line for line in seen)
 
 
 def test_the_memory_that_a_card_held_last_is_told() -> None:
@@ -73,6 +103,27 @@ def test_leases_are_counted_by_who_had_them_and_how_they_ended() -> None:
     )  # fmt: skip
     assert 'leases_total{model="b",owner="requests",end="over"} 1' in seen
     assert 'leases_total{model="b",owner="person",end="failed"} 1' in seen
+
+
+def test_what_served_before_is_known_also_without_its_run() -> None:
+    opened, closed = run_opened("h"), RunClosed(host="h", run=2, verdict="promoted")
+    first = 'from="a",to="a",mode="forward",result="promoted"'
+    adopted = Adopted(
+        host="h", slice=opened.slice, digest=DIGEST, generation=1, provenance=opened.provenance
+    )
+    assert f'switches_total{{host="h",{first}}} 1' in tallied(
+        (1.0, adopted), (2.0, opened), (3.0, closed)
+    )
+    assert f'switches_total{{host="h",{first}}} 1' in tallied(
+        (1.0, carried(last_good=opened.slice)), (2.0, opened), (3.0, closed)
+    )
+
+
+def test_who_had_a_lease_is_known_also_without_its_row() -> None:
+    since = Instant(at=0.0, boot_id="b", boot=0.0)
+    released = Released(host="h", model="b", because="over")
+    seen = tallied((1.0, carried(leases={"b": Lease(wanted=DIGEST, since=since)})), (2.0, released))
+    assert seen == {'leases_total{model="b",owner="requests",end="over"} 1'}
 
 
 def test_what_was_before_moves_no_number_and_is_known() -> None:

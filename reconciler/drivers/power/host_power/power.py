@@ -25,13 +25,20 @@ ATTEMPTS_EACH = 3
 """How often a driver asks for a host to come up before the next one asks too."""
 
 
+class Waker(NamedTuple):
+    """A driver that can wake a host, and its kind."""
+
+    kind: str
+    driver: Any
+
+
 class PowerParts(NamedTuple):
     """The drivers by what they are for, and how the network of the host is asked.
 
     `asker` asks `canary`, an address, or else a neighbour of the host, which is `where` it is.
     """
 
-    wake: tuple[Any, ...]
+    wake: tuple[Waker, ...]
     stop: Any | None
     proof: Paced | None
     force: Any | None
@@ -93,7 +100,7 @@ class Composed:
 
     async def _deaf(self) -> Reason:
         """Explain why no driver could wake the host again, if none could."""
-        reasons: list[Reason] = [await driver.wake_problem() for driver in self._parts.wake]
+        reasons: list[Reason] = [await waker.driver.wake_problem() for waker in self._parts.wake]
         if not reasons or not all(reasons):
             return Reason()
         # Of several, the last one's fix stands apart.
@@ -111,16 +118,18 @@ class Composed:
             self._barred.clear()
         failed: list[str] = []
         asked: list[Any] = []
-        for place, driver in enumerate(self._parts.wake):
+        by: list[Any] = []
+        for place, (kind, driver) in enumerate(self._parts.wake):
             if place * ATTEMPTS_EACH > attempt and asked:
                 break
             try:
                 asked.append(await self._woken_by(place, driver))
+                by.append(kind)
             except DriverError as error:
                 failed.append(error.message)
         if not asked:
             raise self._not_woken(failed)
-        return {"asked": list(asked), "failed_to_ask": list(failed)}
+        return {"by": by, "asked": asked, "failed_to_ask": list(failed)}
 
     def _not_woken(self, failed: list[str]) -> DriverError:
         kind = Barred if failed and len(failed) == len(self._barred) else DriverError
