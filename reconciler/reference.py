@@ -54,6 +54,7 @@ ENDS = {
     "key": ("0", "1", "5", "64"),
     "rollback": ACTS,
     "retry": ACTS,
+    "restart": ACTS,
     "hold": ACTS,
     "resume": ACTS,
 }

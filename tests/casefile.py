@@ -131,7 +131,10 @@ class Given(Value):
 
 
 class Happened(Value):
-    """What the journal says happened: a run that aimed at `run`, and how it ended."""
+    """What the journal says happened: a run that aimed at `run`, and how it ended.
+
+    `restarts` were asked for after it, each of the unit of a model by its pid.
+    """
 
     run: tuple[str, ...]
     ended: Literal["promoted", "failed", "cut short"]
@@ -141,6 +144,7 @@ class Happened(Value):
     during: str = ""
     accepted: bool = False
     then: Literal["", "retry", "rollback"] = ""
+    restarts: dict[str, int] = {}
 
 
 class Expected(Value):

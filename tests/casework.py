@@ -60,6 +60,7 @@ from reconciler.model.preparation import Prepared
 from reconciler.model.reason import Reason
 from reconciler.model.records import (
     Record,
+    Restart,
     Retry,
     RollBack,
     Row,
@@ -348,6 +349,8 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
         now = wanted_slice(case)
         leaves = attempt_key(now, digest(now), _found(case))
         records.append(RollBack(host=HOST, slice=aimed, digest=aimed_digest, leaves=leaves))
+    for name, pid in happened.restarts.items():
+        records.append(Restart(host=HOST, model=name, identity=identity(pid)))
     return records
 
 

@@ -21,7 +21,16 @@ from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.observer import Observer
 from reconciler.loop.watcher import Watcher
-from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack, RunOpened, StepIntent
+from reconciler.model.records import (
+    Asked,
+    Hold,
+    Restart,
+    Resume,
+    Retry,
+    RollBack,
+    RunOpened,
+    StepIntent,
+)
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
@@ -110,7 +119,9 @@ class WatchedWorld:
         self.stage.wanted = slice_
         self.edits.write(wanted(slice_, provenance=provenance))
 
-    async def ask(self, trigger: str, *noting: Retry | RollBack | Hold | Resume) -> HostVerdict:
+    async def ask(
+        self, trigger: str, *noting: Retry | Restart | RollBack | Hold | Resume
+    ) -> HostVerdict:
         """Ask, as another process does, and wait for the verdict."""
         for record in noting:
             self.journal.append(record)

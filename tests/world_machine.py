@@ -18,7 +18,7 @@ from reconciler.fakes.world import Fault
 from reconciler.loop.observer import Observer, remembered
 from reconciler.model.observed import POWER
 from reconciler.model.power import Guards
-from reconciler.model.records import Retry, RunOpened, ShutdownAccepted
+from reconciler.model.records import Restart, Retry, RunOpened, ShutdownAccepted
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import Stage, want
@@ -109,14 +109,16 @@ class WorldMachine(RuleBasedStateMachine):
         self.want(active, power)
         self.applies(trouble)
 
-    @rule(what=st.sampled_from(("back", "a", "b", "retry")), trouble=TROUBLES)
+    @rule(what=st.sampled_from(("back", "a", "b", "retry", "restart")), trouble=TROUBLES)
     def thinks_again(self, what: str, trouble: Trouble) -> None:
-        """Let somebody go back to what was wanted before, change a definition, or retry."""
+        """Let somebody go back to what was wanted before, change a definition, retry or restart."""
         match what:
             case "back":
                 self.before, self.stage.wanted = self.stage.wanted, self.before
             case "retry":
                 self.retry()
+            case "restart":
+                self.asks_afresh()
             case _:
                 self.versions[what] += 1
                 self.world.fingerprints |= fingerprints(what, self.versions[what])
@@ -125,6 +127,12 @@ class WorldMachine(RuleBasedStateMachine):
 
     def retry(self) -> None:
         self.stage.kept().append(Retry(host="box"))
+
+    def asks_afresh(self) -> None:
+        for unit in self.world.units():
+            if unit.mark:
+                asked = Restart(host="box", model=unit.mark.model, identity=unit.identity)
+                self.stage.kept().append(asked)
 
     # What the controller does.
 

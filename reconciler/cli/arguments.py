@@ -302,6 +302,11 @@ def _history(parser: Parser) -> None:
     parser.add_argument("run", nargs="?", type=_run_number, help="one run only")
 
 
+def _restart(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the model, which keeps its conversations")
+    _yes(parser)
+
+
 def _rollback(parser: Parser) -> None:
     parser.add_argument(
         "run", nargs="?", type=_run_number, help="the run to go back to (default: the previous one)"
@@ -374,6 +379,7 @@ VERBS: Mapping[str, tuple[str, Callable[[Parser], None]]] = {
     "key": ("make, list or remove a key, which lets clients through the gateway", key_words.add),
     "rollback": ("go back to an earlier state", _rollback),
     "retry": ("forget a failure and try again", _one_host),
+    "restart": ("stop the engine of a model and start it afresh", _restart),
     "watch": (
         "apply changes by itself, whenever the files change or a model dies",
         _nothing,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 OTHERS = 0o077
-LEAVES_DOUBT = {"apply", "use", "retry", "rollback", "hold", "resume", "demo"}
+LEAVES_DOUBT = {"apply", "use", "retry", "restart", "rollback", "hold", "resume", "demo"}
 """Verbs whose outcome is unknown after a crash. A watch is not among them: its service manager
 starts it again, and it looks first."""
 

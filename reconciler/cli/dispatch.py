@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from reconciler.verbs.result import Show
 
 CLEAR = "\x1b[H\x1b[2J"
-ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "serve", "init"}
+ACTS = {"apply", "use", "retry", "restart", "rollback", "hold", "resume", "watch", "serve", "init"}
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -274,6 +274,12 @@ async def _retry(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     return await retry.run(app, asked.host, _caller(asked), approved=asked.yes)
 
 
+async def _restart(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import restart
+
+    return await restart.run(app, asked.model, _caller(asked))
+
+
 async def _rollback(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import rollback
 
@@ -310,6 +316,7 @@ _CALLS: Mapping[str, Callable[[argparse.Namespace, App], Awaitable[Outcome[Value
     "key": _key,
     "rollback": _rollback,
     "retry": _retry,
+    "restart": _restart,
     "watch": _watch,
     "serve": _serve,
     "hold": _hold,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from reconciler.core import restarting
 from reconciler.core.admission import admissions
 from reconciler.core.canonical import digest
 from reconciler.core.power_change import GOING_DOWN, POWER_STATES, SILENT, power_change
@@ -188,7 +189,8 @@ def _stop(host: str, unit: Unit, model: ModelSpec, hints: Hints, cause: str) -> 
 def _kept_or_replaced(
     model: ModelSpec, unit: Unit, seen: ModelSight, hints: Hints
 ) -> Iterator[Change]:
-    if cause := _replacement_cause(model, unit, seen):
+    is_due = restarting.is_due(hints.restarts, model.name, unit)
+    if cause := _replacement_cause(model, unit, seen) or (restarting.CAUSE if is_due else ""):
         yield _stop(seen.host, unit, model, hints, cause)
         yield StartChange(host=seen.host, model=model.name, cause=cause)
     else:

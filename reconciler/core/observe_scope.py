@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from reconciler.core import restarting
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Known
+from reconciler.model.facts import Known, Unit
 from reconciler.model.observed import (
     ACTIVITY,
     ADMITTING,
@@ -102,17 +103,17 @@ def orphan_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     return tuple(_of_models(host, strays, ORPHAN_FACTS))
 
 
-def costly_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
+def costly_facts(slice_: Slice, observed: Observed, hints: Hints) -> tuple[AnyFactKey, ...]:
     """The slots and flags worth asking for, and the guards of a host that should go down.
 
     The slots are those of units that may be stopped, or that are owed a conversation. Never of a
     sleeper.
     """
     host = slice_.host.name
-    asked = [model for model in slice_.models if _is_worth_asking(slice_, model, observed)]
+    asked = [model for model in slice_.models if _is_worth_asking(slice_, model, observed, hints)]
     # A program is run to tell its flags, which takes 10 ms and more: only one that may be started
     # (ADR 0017).
-    run = [model for model in slice_.models if _may_be_started(slice_, model, observed)]
+    run = [model for model in slice_.models if _may_be_started(slice_, model, observed, hints)]
     goes = slice_.power in {"off", "suspend"} and observed.power(host) == "on"
     return (
         *(ACTIVITY(host, model.name) for model in asked),
@@ -121,13 +122,13 @@ def costly_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     )
 
 
-def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
+def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> bool:
     seen = ModelSight(observed, slice_.host.name, model.name)
     unit, health = seen.unit, seen.health
     # A question would wake an engine that sleeps, and have it load its weights.
     if unit is None or health is None or not health.tells:
         return False
-    stays = _may_stay(slice_, model) and unit.runs(model)
+    stays = _may_stay(slice_, model) and _goes_on(model, unit, hints)
     if not stays or is_poisoned(seen):
         return True
     return any(not is_decided(slot, unit) for slot in fitting_slots(seen))
@@ -139,13 +140,19 @@ def _may_stay(slice_: Slice, model: ModelSpec) -> bool:
     return slice_.active is None or model.name in slice_.active
 
 
-def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
+def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> bool:
     wanted = slice_.power in {"on", None} and model.name in (slice_.active or ())
     if not wanted or observed.power(slice_.host.name) != "on":
         return False
-    return not _runs_well(model, ModelSight(observed, slice_.host.name, model.name))
+    return not _runs_well(model, ModelSight(observed, slice_.host.name, model.name), hints)
 
 
-def _runs_well(model: ModelSpec, seen: ModelSight) -> bool:
+def _runs_well(model: ModelSpec, seen: ModelSight, hints: Hints) -> bool:
     unit, health = seen.unit, seen.health
-    return unit is not None and unit.runs(model) and (health is None or health.lives)
+    goes_on = unit is not None and _goes_on(model, unit, hints)
+    return goes_on and (health is None or health.lives)
+
+
+def _goes_on(model: ModelSpec, unit: Unit, hints: Hints) -> bool:
+    """Whether a unit is what the definition comes to, and nobody asked for a fresh one."""
+    return unit.runs(model) and not restarting.is_due(hints.restarts, model.name, unit)

@@ -15,6 +15,7 @@ from typing import assert_never
 from reconciler.core.canonical import digest
 from reconciler.core.descent import arrived_after, sent_after
 from reconciler.core.power import stayed_up
+from reconciler.core.restarting import asked_after, left_after
 from reconciler.model.facts import Binary, Contact, Weights
 from reconciler.model.leasing import Idled, Leased, Released, Roused
 from reconciler.model.names import Digest
@@ -25,6 +26,7 @@ from reconciler.model.records import (
     Asked,
     Carried,
     Claimed,
+    DueRestart,
     Held,
     Hold,
     HostGone,
@@ -32,6 +34,7 @@ from reconciler.model.records import (
     Lease,
     OpenRun,
     Quarantine,
+    Restart,
     Resume,
     Retry,
     RollBack,
@@ -78,6 +81,7 @@ class Hints:
     unlendable: Mapping[str, Quarantine] = field(default_factory=dict)
     idled: Idled | None = None
     restless: Quarantine | None = None
+    restarts: Mapping[str, DueRestart] = field(default_factory=dict)
     sent_down: SentDown | None = None
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
@@ -155,6 +159,7 @@ def _told(
     hints: Hints,
     row: Row,
     record: Retry
+    | Restart
     | RollBack
     | Hold
     | Resume
@@ -175,13 +180,14 @@ def _told(
             return _roused(hints, row, record)
         case Retry():
             return replace(hints, quarantine=None, unlendable={}, restless=None)
+        case Restart():
+            return replace(hints, restarts=asked_after(hints.restarts, row, record))
         case RollBack():
             good = replace(hints, last_good=record.slice, last_good_digest=record.digest)
             return replace(good, quarantine=_left(row, record))
-        case Hold():
-            return replace(hints, held=Held(hold=record, since=row.when))
-        case Resume():
-            return replace(hints, held=None)
+        case Hold() | Resume():
+            held = Held(hold=record, since=row.when) if isinstance(record, Hold) else None
+            return replace(hints, held=held)
         case Asked():
             return replace(hints, asked={**hints.asked, row.seq: record})
         case Answered():
@@ -257,6 +263,7 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         unlendable=record.unlendable,
         idled=record.idled,
         restless=record.restless,
+        restarts=record.restarts,
         sent_down=record.sent_down,
         notes=record.notes,
         lost_conversations=record.lost_conversations,
@@ -330,8 +337,9 @@ def _timed(hints: Hints, record: StepDone) -> Mapping[tuple[str, str], tuple[flo
 def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     if hints.open_run is None:
         return hints
-    opened = hints.open_run.opened
-    closed = _with_losses(replace(hints, open_run=None), record)
+    run, opened = hints.open_run.seq, hints.open_run.opened
+    left = left_after(hints.restarts, run, record)
+    closed = _with_losses(replace(hints, open_run=None, restarts=left), record)
     if record.verdict == "promoted":
         return _promoted(closed, row, opened)
     if not record.quarantines or record.key is None:

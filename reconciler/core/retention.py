@@ -128,4 +128,5 @@ def _restated(host: str, hints: Hints) -> Carried:
         unlendable=dict(hints.unlendable),
         idled=hints.idled,
         restless=hints.restless,
+        restarts=dict(hints.restarts),
     )

@@ -112,7 +112,7 @@ TABLE: tuple[Entrance, ...] = (
     *_control(
         "GET", "read", "doctor", "validate", "version", "logs/{model}", "events", "gate/{host}"
     ),
-    *_control("POST", "operate", "apply", "hold", "resume", "retry", "use"),
+    *_control("POST", "operate", "apply", "hold", "resume", "retry", "restart", "use"),
     *_control("POST", "admin", "rollback", "keys"),
     *_control("GET", "admin", "keys"),
     *_control("DELETE", "admin", "keys/{name}"),

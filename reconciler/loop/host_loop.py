@@ -199,8 +199,8 @@ class HostLoop:
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
-        # That another model is lent is no sign of trouble.
-        turned = await self._lends_otherwise() or turned
+        # That another model is lent, or a restart asked for, is no sign of trouble.
+        turned = await self._lends_otherwise() or turned or request.trigger == "restart"
         if not turned and await self._has_repaired(verdict, digest(slice_)):
             self._repairs.append(self._deps.clock.boot())
         self._remember(verdict, digest(slice_))

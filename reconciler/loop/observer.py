@@ -89,7 +89,8 @@ class Observer:
             observed = await self._second_look(silent, observed)
         more = (*found_facts(self._slice, observed), *orphan_facts(self._slice, observed))
         observed = await self.look(more, observed) if more else observed
-        return await self._side_by_side(costly_facts(self._slice, observed), observed)
+        costly = costly_facts(self._slice, observed, await self._hints())
+        return await self._side_by_side(costly, observed)
 
     async def _second_look(self, silent: Sequence[AnyFactKey], observed: Observed) -> Observed:
         await self._clock.sleep(SECOND_LOOK_SECONDS)

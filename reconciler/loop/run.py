@@ -244,8 +244,9 @@ async def _last_words(state: RunState, end: RunEnd, target: Target) -> tuple[str
 async def _adopt(request: PassRequest, context: HostContext, aim: Aim, hints: Hints) -> None:
     """Record that a host is as wanted without a run, when the journal does not know that yet."""
     target = aim.target
-    is_known = hints.last_good_digest == hints.wanted_digest == target.digest
-    if aim.mode != "forward" or is_known:
+    is_good = hints.last_good_digest == hints.wanted_digest == target.digest
+    # A failure after which it still serves, as that of a restart, is over too.
+    if aim.mode != "forward" or (is_good and hints.quarantine is None):
         return
     adopted = Adopted(
         host=target.slice.host.name,

@@ -138,6 +138,15 @@ class Retry(Value):
     host: HostName
 
 
+class Restart(Value):
+    """A request that a unit of a model makes way for a fresh one, with its conversations."""
+
+    kind: Literal["restart"] = "restart"
+    host: HostName
+    model: ModelName
+    identity: UnitIdentity
+
+
 class RollBack(Value):
     """A request for an earlier state of a host, which quarantines the present one by its key."""
 
@@ -227,6 +236,13 @@ class OpenRun(Value):
     in_flight: StepIntent | None = None
 
 
+class DueRestart(Value):
+    """A restart that is asked for: of which unit, and by which row."""
+
+    identity: UnitIdentity
+    asked: int
+
+
 class Lease(Value):
     """A model that is lent, to a person for a `term` or to requests, and since when."""
 
@@ -299,6 +315,7 @@ class Carried(Value):
     unlendable: dict[ModelName, Quarantine] = {}
     idled: Idled | None = None
     restless: Quarantine | None = None
+    restarts: dict[ModelName, DueRestart] = {}
 
 
 Record: TypeAlias = Annotated[
@@ -313,6 +330,7 @@ Record: TypeAlias = Annotated[
     | Adopted
     | Claimed
     | Retry
+    | Restart
     | RollBack
     | Hold
     | Resume

@@ -14,7 +14,7 @@ from reconciler.edge.atomic import write_file
 from reconciler.model.records import Record, StepIntent
 from reconciler.store.journal_faults import damaged
 
-_HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back", "hold", "resume"}
+_HEADED = {"run-opened", "run-closed", "adopted", "retry", "restart", "roll-back", "hold", "resume"}
 
 
 class Head(NamedTuple):

@@ -19,7 +19,7 @@ from reconciler.loop.survey import HostSurvey, survey
 from reconciler.model.leasing import Leased, Released
 from reconciler.model.lending import NOTHING_LENT
 from reconciler.model.names import Digest
-from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
+from reconciler.model.records import Asked, Hold, Restart, Resume, Retry, RollBack
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
@@ -47,7 +47,7 @@ class ApplyRequest:
     prune: bool = False
     take_over: bool = False
     trigger: str = "apply"
-    noting: tuple[Retry | RollBack | Hold | Resume | Leased | Released, ...] = ()
+    noting: tuple[Retry | Restart | RollBack | Hold | Resume | Leased | Released, ...] = ()
     approved: bool = False
     beside_one_that_died: bool = False
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from reconciler.core.wording import listed
 from reconciler.errors import Misused
+from reconciler.model.problem import nearest
+from reconciler.model.spec import Slice
+from reconciler.model.target import Wanted
 from reconciler.verbs.context import Reader
 
 
@@ -20,3 +23,13 @@ def among(managed: Iterable[str], host: str | None) -> tuple[str, ...]:
     if host is not None and host not in names:
         raise Misused(f"host {host} is not managed; the managed hosts are: {listed(names)}")
     return names if host is None else (host,)
+
+
+def home(wanted: Wanted, model_name: str) -> Slice:
+    """The host of a model; raise Misused naming the models there are."""
+    for slice_ in wanted.slices.values():
+        if slice_.model(model_name) is not None:
+            return slice_
+    names = sorted(model.name for one in wanted.slices.values() for model in one.models)
+    near = nearest(model_name, names)
+    raise Misused(f"no managed host has a model {model_name}{near}; they have: {listed(names)}")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.core import lending
 from reconciler.core.canonical import digest
 from reconciler.core.deadlines import parse_span, said_at
 from reconciler.errors import Misused, NotApproved, Refused
-from reconciler.loop.survey import survey
+from reconciler.loop.survey import HostSurvey, survey
 from reconciler.model.leasing import Leased, Released, Term
-from reconciler.model.problem import nearest
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Proposal
@@ -21,6 +20,7 @@ from reconciler.render.plan_document import Meaning
 from reconciler.steps.plan import Plan
 from reconciler.verbs import apply
 from reconciler.verbs.context import Actor, Caller
+from reconciler.verbs.hosts import home
 from reconciler.verbs.result import Outcome
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 7 * 86_400.0
@@ -81,17 +81,11 @@ def _lease(wanted: Wanted, words: LendWords, until: float) -> Leased:
 
 def _home(wanted: Wanted, words: LendWords) -> Slice:
     """The host of the model; raise Misused."""
-    for slice_ in wanted.slices.values():
-        if slice_.model(words.model) is not None:
-            home = slice_.host.name
-            if words.host not in {None, home}:
-                raise Misused(f"{words.model} is a model of {home}, not of {words.host}")
-            return slice_
-    names = sorted(model.name for one in wanted.slices.values() for model in one.models)
-    raise Misused(
-        f"no managed host has a model {words.model}{nearest(words.model, names)}; they have:"
-        f" {', '.join(names) or 'none'}"
-    )
+    slice_ = home(wanted, words.model)
+    host = slice_.host.name
+    if words.host not in {None, host}:
+        raise Misused(f"{words.model} is a model of {host}, not of {words.host}")
+    return slice_
 
 
 async def approved(
@@ -102,7 +96,16 @@ async def approved(
     Raise Refused or NotApproved.
     """
     seen = await survey(app, wanted, noting)
-    hosts = {one.host for one in noting}
+    return agreed(wanted, seen, {one.host for one in noting}, caller)
+
+
+def agreed(
+    wanted: Wanted, seen: Sequence[HostSurvey], hosts: Collection[str], caller: Caller
+) -> tuple[Meaning, ...]:
+    """Have approved what was planned, where it acts, and give its meaning.
+
+    Raise NotApproved, or Refused where nothing may be done to one of these hosts.
+    """
     if reasons := [why for one in seen if one.plan.host in hosts for why in one.plan.refusals]:
         raise Refused(f"nothing was changed: {'; '.join(reasons)}")
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from reconciler.core.wording import listed
-from reconciler.errors import Misused, Unreachable
+from reconciler.errors import Unreachable
 from reconciler.model.facts import Unknown
 from reconciler.model.log import LogPart
-from reconciler.model.problem import nearest
 from reconciler.model.spec import Slice
 from reconciler.ports import LauncherReader
 from reconciler.render.documents import LogDocument
 from reconciler.verbs.context import Reader
+from reconciler.verbs.hosts import home
 from reconciler.verbs.result import Outcome, Show
 
 LOOK_SECONDS = 0.5
@@ -37,16 +36,8 @@ async def follow(reader: Reader, model_name: str, lines: int, show: Show) -> Non
 
 
 def _found(reader: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
-    slices = reader.source.read().slices.values()
-    for slice_ in slices:
-        if slice_.model(model_name) is not None:
-            return slice_, reader.readers(slice_).models[model_name].launcher
-    raise _no_model(model_name, [model.name for slice_ in slices for model in slice_.models])
-
-
-def _no_model(name: str, models: list[str]) -> Misused:
-    near, known = nearest(name, models), listed(sorted(models))
-    return Misused(f"no managed host has a model {name}{near}; there are: {known}")
+    slice_ = home(reader.source.read(), model_name)
+    return slice_, reader.readers(slice_).models[model_name].launcher
 
 
 async def _part(launcher: LauncherReader, model_name: str, lines: int, after: str = "") -> LogPart:

@@ -17,6 +17,7 @@ from reconciler.core import gate, observe_scope
 from reconciler.core.diff import diff
 from reconciler.core.phrases import obstacle
 from reconciler.core.planner import plan
+from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
 from reconciler.errors import PlanStale
 from reconciler.model.change import Ignored
@@ -46,18 +47,18 @@ DISRUPTIVE = {"stop", "start", "suspend", "shutdown"}
 NOT_SEEN = Unknown("it hid")
 
 
-def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> Observed:
+def at_a_glance(wanted: Slice, world: Observed, names: Iterable[str], known: Hints) -> Observed:
     """Return of a world what is seen by one who looks at the files of these models."""
 
     def looking(keys: Iterable[AnyFactKey], before: Observed) -> Observed:
         return before.seeing({key: world.fact(key) for key in keys})
 
-    first = looking(observe_scope.cheap_facts(wanted, frozenset(model_names)), Observed())
+    first = looking(observe_scope.cheap_facts(wanted, frozenset(names)), Observed())
     second = looking(
         (*observe_scope.found_facts(wanted, first), *observe_scope.orphan_facts(wanted, first)),
         first,
     )
-    return looking(observe_scope.costly_facts(wanted, second), second)
+    return looking(observe_scope.costly_facts(wanted, second, known), second)
 
 
 @QUICK
@@ -65,8 +66,9 @@ def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> O
 @example(read(FOLDER / "replaced_files_switch.yaml"))
 def test_a_pass_looks_at_all_that_its_plan_depends_on(case: Case) -> None:
     wanted, known, world = target(wanted_slice(case)), hints(case), seen(case)
-    everything = at_a_glance(wanted.slice, world, [model.name for model in wanted.slice.models])
-    for_planning = at_a_glance(wanted.slice, world, observe_scope.may_run(wanted.slice, known))
+    names, may_run = [one.name for one in wanted.slice.models], observe_scope.may_run
+    everything = at_a_glance(wanted.slice, world, names, known)
+    for_planning = at_a_glance(wanted.slice, world, may_run(wanted.slice, known), known)
     assert plan(wanted, for_planning, known, prune=case.prune) == plan(
         wanted, everything, known, prune=case.prune
     )

@@ -21,6 +21,7 @@ from reconciler.model.records import (
     HostGone,
     HostReturned,
     Record,
+    Restart,
     Resume,
     Retry,
     RollBack,
@@ -103,6 +104,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         HOSTS, WISHES,
     ),
     st.builds(Retry, host=HOSTS),
+    st.builds(Restart, host=HOSTS, model=MODELS, identity=st.just(identity(7))),
     st.builds(
         Hold, host=HOSTS, reason=st.just("a game"), until=st.none() | st.floats(0, 9e3),
         release=st.booleans(),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.canonical import digest
 from reconciler.fakes.processes import Conversation, Nature
-from reconciler.model.records import Hold, Resume, Retry
+from reconciler.model.records import Hold, Restart, Resume, Retry
 from tests.crash.stage import Stage, want
 from tests.sample_worlds import HOST, PORT_NUMBER, PROVENANCE, model
 from tests.watched_world import WatchedWorld
@@ -23,8 +23,8 @@ SETTLED = 1500.0
 """Longer than the longest wait after a failure."""
 
 Deed: TypeAlias = Literal[
-    "edit", "other edit", "broken", "definition", "apply", "retry", "hold", "release", "hold now",
-    "resume", "rollback", "crash", "talk", "bad model", "good models",
+    "edit", "other edit", "broken", "definition", "apply", "retry", "restart", "hold", "release",
+    "hold now", "resume", "rollback", "crash", "talk", "bad model", "good models",
 ]  # fmt: skip
 DEEDS = ("edit", "edit", *get_args(Deed))
 
@@ -101,8 +101,13 @@ class Somebody:
 
     def asks(self, act: Act) -> None:
         until = self.watched.world.clock.wall() + 50.0
-        noting = {
+        noting: dict[str, tuple[Retry | Restart | Hold | Resume, ...]] = {
             "retry": (Retry(host=HOST),),
+            "restart": tuple(
+                Restart(host=HOST, model=one.mark.model, identity=one.identity)
+                for one in self.watched.world.units()
+                if one.mark
+            ),
             "resume": (Resume(host=HOST),),
             "hold": (Hold(host=HOST, reason="a game"),),
             "release": (Hold(host=HOST, reason="a game", release=True),),

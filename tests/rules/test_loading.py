@@ -26,6 +26,7 @@ NOT_NEEDED = {
     "hold",
     "init",
     "logs",
+    "restart",
     "retry",
     "rollback",
     "serve",

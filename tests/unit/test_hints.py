@@ -16,6 +16,7 @@ from reconciler.model.records import (
     HostGone,
     HostReturned,
     Record,
+    Restart,
     Row,
     RunClosed,
     RunOpened,
@@ -123,6 +124,17 @@ def test_an_interrupted_run_is_no_failure() -> None:
         ).judged_generation
         == 0
     )
+
+
+def test_a_restart_has_one_try_unless_the_run_made_way_or_began_before_it() -> None:
+    asked = Restart(host=HOST, model="a", identity=identity(7))
+    ends: dict[Any, RunClosed] = {
+        verdict: RunClosed(host=HOST, run=2, verdict=verdict)
+        for verdict in ("promoted", "failed", "interrupted", "superseded")
+    }
+    left = {verdict: [*after(asked, opened(), end).restarts] for verdict, end in ends.items()}
+    assert left == {"promoted": [], "failed": [], "interrupted": [], "superseded": ["a"]}
+    assert [*after(opened(), asked, ends["failed"]).restarts] == ["a"]
 
 
 def test_the_close_of_a_run_that_was_never_opened_says_nothing() -> None:

@@ -17,6 +17,7 @@ from reconciler.core.observe_scope import (
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Health, Phase, RestoreAttempt, Saved, Unknown
 from reconciler.model.observed import ACTIVITY, FLAGS, HEALTH, ORPHANS, UNIT, Observed
+from reconciler.model.records import DueRestart
 from tests.sample_worlds import HOST, NO_HINTS, identity, model, saved_slot, slice_of, unit, world
 
 A, B = model("a"), model("b", port=8081)
@@ -24,9 +25,13 @@ SLOTS_OF_A = ACTIVITY(HOST, "a")
 RUNS = {"a": unit("a")}
 
 
-def asked(active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any) -> bool:
+def asked(
+    active: tuple[str, ...] | None, runs: Any = None, power: Any = None, hints: Hints = NO_HINTS,
+    **seen: Any,
+) -> bool:  # fmt: skip
     wanted = slice_of(active, A, B, power=power)
-    return SLOTS_OF_A in costly_facts(wanted, world(wanted, RUNS if runs is None else runs, **seen))
+    there = world(wanted, RUNS if runs is None else runs, **seen)
+    return SLOTS_OF_A in costly_facts(wanted, there, hints)
 
 
 def saved(*outcomes: Any, pid: int = 100) -> Saved:
@@ -150,10 +155,20 @@ FLAGS_OF_A = FLAGS(HOST, "a")
 
 
 def flags_asked(
-    active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any
-) -> bool:
+    active: tuple[str, ...] | None, runs: Any = None, power: Any = None, hints: Hints = NO_HINTS,
+    **seen: Any,
+) -> bool:  # fmt: skip
     wanted = slice_of(active, A, B, power=power)
-    return FLAGS_OF_A in costly_facts(wanted, world(wanted, runs or {}, **seen))
+    return FLAGS_OF_A in costly_facts(wanted, world(wanted, runs or {}, **seen), hints)
+
+
+def test_what_is_to_be_restarted_is_looked_into_as_what_is_replaced() -> None:
+    due = Hints(restarts={"a": DueRestart(identity=unit("a").identity, asked=1)})
+    assert asked(("a",), hints=due)
+    assert flags_asked(("a",), RUNS, hints=due)
+    another = {"a": unit("a", pid=101)}
+    assert not asked(("a",), another, hints=due)
+    assert not flags_asked(("a",), another, hints=due)
 
 
 def test_a_program_is_run_for_its_flags_only_where_it_may_be_started() -> None:

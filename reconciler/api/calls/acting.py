@@ -14,7 +14,7 @@ from reconciler.errors import Refused
 from reconciler.gateway.control import ControlReply, ControlRequest
 from reconciler.model.names import Value
 from reconciler.render.documents import VerdictDocument
-from reconciler.verbs import apply, hold, lend, retry, rollback, use
+from reconciler.verbs import apply, hold, lend, restart, retry, rollback, use
 
 
 class ApplyBody(Value):
@@ -57,6 +57,12 @@ class UseBody(HostBody):
     commit: bool = Field(default=False, description="Commit desired.yaml with git.")
 
 
+class RestartBody(Value):
+    """Which model is meant."""
+
+    model: str = Field(description="The model.")
+
+
 class RollbackBody(HostBody):
     """What may be said to `rollback`."""
 
@@ -95,6 +101,11 @@ async def _retry(served: Served, asked: ControlRequest) -> ControlReply:
     )
 
 
+async def _restart(served: Served, asked: ControlRequest) -> ControlReply:
+    name = read(asked.body, RestartBody).model
+    return await acting(served, asked, lambda caller: restart.run(served, name, caller))
+
+
 async def _rollback(served: Served, asked: ControlRequest) -> ControlReply:
     said = read(asked.body, RollbackBody)
     return await acting(
@@ -122,6 +133,7 @@ CALLS = tuple(
         ("hold", "Leave hosts alone until resume.", _hold, HoldBody),
         ("resume", "End a hold.", _resume, HostBody),
         ("retry", "Forget a failure and try again.", _retry, HostBody),
+        ("restart", "Stop the engine of a model and start it afresh.", _restart, RestartBody),
         ("rollback", "Go back to an earlier state.", _rollback, RollbackBody),
         ("use", "Switch to a model: in desired.yaml, or for a while.", _use, UseBody),
     )
