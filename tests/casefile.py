@@ -14,6 +14,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import Card
+from reconciler.model.lending import Rest
 from reconciler.model.machine import Obstacle
 from reconciler.model.names import Value
 from reconciler.model.port import PortOwner
@@ -153,7 +154,11 @@ class Expected(Value):
 
 
 class Case(Value):
-    """One golden case: `wanted` and `given` make `expected`."""
+    """One golden case: `wanted` and `given` make `expected`.
+
+    `lent` are models that requests brought in, `let_go` says why others are lent no longer; `rests`
+    is how the host comes to rest.
+    """
 
     says: str
     wanted: WantedGiven
@@ -161,6 +166,9 @@ class Case(Value):
     journal: tuple[Happened, ...] = ()
     prune: bool = False
     take_over: bool = False
+    lent: tuple[str, ...] = ()
+    let_go: dict[str, str] = {}
+    rests: Rest | None = None
     expected: Expected = Expected(exit="", plan="")
 
 

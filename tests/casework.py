@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
+from reconciler.core.attempts import attempt_key
 from reconciler.core.canonical import digest
 from reconciler.core.descent import SEEN
 from reconciler.core.ownership import Ownership
 from reconciler.core.policy import aim
 from reconciler.core.power import judged
-from reconciler.core.recovery import Hints, attempt_key, fold
+from reconciler.core.recovery import Hints, fold
 from reconciler.loop.survey import HostSurvey, planned
 from reconciler.model.facts import (
     Activity,
@@ -28,6 +30,8 @@ from reconciler.model.facts import (
     Unknown,
 )
 from reconciler.model.gpu import Gpu
+from reconciler.model.leasing import Idled
+from reconciler.model.lending import Idle, Rules
 from reconciler.model.observed import (
     ACTIVITY,
     ADMITTING,
@@ -59,6 +63,7 @@ from reconciler.model.power import Canary, Power
 from reconciler.model.preparation import Prepared
 from reconciler.model.reason import Reason
 from reconciler.model.records import (
+    Lease,
     Record,
     Restart,
     Retry,
@@ -119,7 +124,7 @@ def outcome(case: Case) -> Expected:
 def looked(case: Case) -> HostSurvey:
     """Return what every verb that looks makes of a case."""
     wanted, found, known = wanted_slice(case), seen(case), hints(case)
-    towards = aim(wanted, known, found, instant(NOW))
+    towards = aim(wanted, known, found, instant(NOW), rules=_rules(case))
     ours = Ownership.known(ME, known, instant(NOW))
     plan = planned(towards, found, known, ours, prune=case.prune, take_over=case.take_over)
     return HostSurvey(wanted, found, known, plan, towards.instead)
@@ -310,7 +315,17 @@ def hints(case: Case) -> Hints:
             rows.append(
                 Row(seq=len(rows) + 1, when=instant(NOW - 3600 * happened.hours_ago), record=record)
             )
-    return fold(rows).get(HOST, Hints())
+    told = fold(rows).get(HOST, Hints())
+    wanted = digest(wanted_slice(case))
+    leases = dict.fromkeys(case.lent, Lease(wanted=wanted, since=instant(NOW - 60)))
+    rest = case.rests and Idled(host=HOST, then=case.rests, wanted=wanted, boot_id="boot")
+    return replace(told, leases=leases, let_go=case.let_go, idled=rest or None)
+
+
+def _rules(case: Case) -> Rules:
+    """Return what requests may do: bring in what they have brought in, and let the host rest."""
+    idle = None if case.rests is None else Idle(after=1800, then=case.rests)
+    return Rules(allow=case.lent, idle=idle, sleeps=case.rests in {"off", "suspend"})
 
 
 def _records(case: Case, happened: Happened, run: int) -> list[Record]:

@@ -9,8 +9,8 @@ from typing import cast
 
 import anyio
 
+from reconciler.core.attempts import attempt_key
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import attempt_key
 from reconciler.edge.notify import SystemdSupervisor
 from reconciler.errors import LockHeld
 from reconciler.fakes.edits import FakeEdits

@@ -9,7 +9,8 @@ from functools import partial
 from reconciler.core import restarting
 from reconciler.core.admission import admissions
 from reconciler.core.canonical import digest
-from reconciler.core.power_change import GOING_DOWN, POWER_STATES, SILENT, power_change
+from reconciler.core.causes import start_cause, stop_cause, waking_cause
+from reconciler.core.power_change import GOING_DOWN, SILENT, power_change
 from reconciler.core.recovery import Hints
 from reconciler.model.change import (
     Change,
@@ -71,7 +72,7 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
     if isinstance(power, Ignored):
         return Difference((power,))
     asleep = _is_asleep(wanted, observed, power)
-    models = _asleep(wanted) if asleep else _awake(wanted, observed, hints, prune=prune)
+    models = _asleep(wanted, hints) if asleep else _awake(wanted, observed, hints, prune=prune)
     return _joined(
         (
             Difference((power,) if power else ()),
@@ -88,8 +89,8 @@ def _is_asleep(wanted: Slice, observed: Observed, power: PowerChange | None) -> 
     return observed.power(wanted.host.name) in {"off", "suspended"}
 
 
-def _asleep(wanted: Slice) -> Difference:
-    return _joined(_when_asleep(wanted, model) for model in _by_name(wanted))
+def _asleep(wanted: Slice, hints: Hints) -> Difference:
+    return _joined(_when_asleep(wanted, model, hints) for model in _by_name(wanted))
 
 
 def _awake(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool) -> Difference:
@@ -146,7 +147,7 @@ def _should_run(wanted: Slice, model: ModelSpec) -> bool | None:
     return None if wanted.active is None else model.name in wanted.active
 
 
-def _when_asleep(wanted: Slice, model: ModelSpec) -> Difference:
+def _when_asleep(wanted: Slice, model: ModelSpec, hints: Hints) -> Difference:
     host = wanted.host
     if not _should_run(wanted, model):
         return Difference()
@@ -155,7 +156,8 @@ def _when_asleep(wanted: Slice, model: ModelSpec) -> Difference:
         return Difference((Ignored(host=host.name, subject=f"model {model.name}", cause=cause),))
     if not host.capabilities.can_wake:
         return Difference()
-    return Difference((StartChange(host=host.name, model=model.name, cause="host wakes"),))
+    cause = waking_cause(model, hints)
+    return Difference((StartChange(host=host.name, model=model.name, cause=cause),))
 
 
 def _of_model(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> Difference:
@@ -168,10 +170,10 @@ def _of_model(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints)
     if should_run is None or (unit is None and not should_run):
         return Difference()
     if unit is None:
-        cause = _start_cause(wanted, observed)
+        cause = start_cause(wanted, model, observed, hints)
         return Difference((StartChange(host=key.host, model=model.name, cause=cause),))
     if not should_run:
-        return Difference((_stop(key.host, unit, model, hints, _stop_cause(wanted)),))
+        return Difference((_stop(key.host, unit, model, hints, stop_cause(wanted, model, hints)),))
     seen = ModelSight(observed, key.host, model.name)
     return Difference(tuple(_kept_or_replaced(model, unit, seen, hints)))
 
@@ -217,19 +219,6 @@ def _complaint(model_name: str, health: Health) -> str:
         f"`reconciler logs {model_name}` may say why; nothing that answers is restarted by itself"
     )
     return f"{model_name} answers, but not as an engine that works: {health.message}; {look}"
-
-
-def _stop_cause(wanted: Slice) -> str:
-    if wanted.power in {"off", "suspend"}:
-        return f"power should be {POWER_STATES[wanted.power]}"
-    return "active model changes" if wanted.active else "no model should be active"
-
-
-def _start_cause(wanted: Slice, observed: Observed) -> str:
-    host = wanted.host.name
-    others = (model.name for model in wanted.models if model.name not in (wanted.active or ()))
-    runs = any(observed.value(UNIT(host, other)) is not None for other in others)
-    return "active model changes" if runs else "not running"
 
 
 def _replacement_cause(model: ModelSpec, unit: Unit, seen: ModelSight) -> str:

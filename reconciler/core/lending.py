@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from reconciler.core import phrases
 from reconciler.core.canonical import digest
@@ -60,6 +61,13 @@ def lapsed(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str,
         for name in hints.leases
         if name not in stand
     }
+
+
+def as_recorded(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> Hints:
+    """What is known of a host once the end of what is lent no longer is recorded."""
+    ended = lapsed(wanted, rules, hints, now)
+    left = {name: lease for name, lease in hints.leases.items() if name not in ended}
+    return replace(hints, leases=left, let_go={**hints.let_go, **ended})
 
 
 def _over(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, str]:

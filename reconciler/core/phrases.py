@@ -84,6 +84,12 @@ def taken(model_name: str, term: Term) -> str:
     return f"{term.by} uses {model_name} until {said_at(term.until)}{why}"
 
 
+def asked_for(lease: Lease) -> str:
+    """Who wants a model that is lent, in a few words."""
+    return "requests ask for it" if lease.term is None else f"{lease.term.by} uses it for a while"
+
+
+IDLES = "its host comes to rest (`idle`)"
 RESTS = "it rests, since no request asked for a model of it (`idle`); a request ends that"
 
 

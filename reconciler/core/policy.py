@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core import idleness, lending, phrases, planner
+from reconciler.core.attempts import attempt_key
 from reconciler.core.canonical import digest
 from reconciler.core.expiry import seconds_until
-from reconciler.core.recovery import Hints, attempt_key
+from reconciler.core.recovery import Hints
 from reconciler.core.retries import retry_at
 from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest

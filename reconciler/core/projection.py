@@ -133,7 +133,8 @@ def _opened(run: OpenRun) -> dict[str, Any]:
         "run": run.seq, "at": run.at, "host": record.host, "mode": record.mode,
         "trigger": record.trigger, "request": "", "active": list(record.slice.active or ()),
         "provenance": f"{provenance} {provenance.subject}".strip(), "digest": record.digest,
-        "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
+        "continues": record.continues, "plan": list(record.plan),
+        "causes": list(record.causes), "steps": [], "verdict": "open",
         "reason": "", "message": "", "log": [], "notes": list(record.notes),
     }  # fmt: skip
 

@@ -12,14 +12,12 @@ from functools import reduce
 from statistics import median
 from typing import assert_never
 
-from reconciler.core.canonical import digest
 from reconciler.core.descent import arrived_after, sent_after
 from reconciler.core.power import stayed_up
 from reconciler.core.restarting import asked_after, left_after
-from reconciler.model.facts import Binary, Contact, Weights
+from reconciler.model.facts import Contact
 from reconciler.model.leasing import Idled, Leased, Released, Roused
 from reconciler.model.names import Digest
-from reconciler.model.observed import Observed
 from reconciler.model.records import (
     Adopted,
     Answered,
@@ -47,9 +45,9 @@ from reconciler.model.records import (
     StepIntent,
     TrialOpened,
 )
-from reconciler.model.sight import ModelSight
 from reconciler.model.spec import Slice
 
+NOT_BROUGHT_IN = "it could not be brought in"
 REMEMBERED_DURATIONS = 5
 REMEMBERED_BOOTS = 10
 """More than one: a claim that was announced may not have been written, and the host has the one
@@ -62,6 +60,7 @@ class Hints:
 
     `notes` and what was lost are of its last run, and of the one that it went back from.
 
+    `let_go` are the models that were lent and may still run, each with why they are lent no longer.
     `wanted` is what a run or an adoption aimed at last, whatever came of it: units may still run by
     its definitions.
     """
@@ -78,6 +77,7 @@ class Hints:
     unproven: frozenset[str] = frozenset()
     held: Held | None = None
     leases: Mapping[str, Lease] = field(default_factory=dict)
+    let_go: Mapping[str, str] = field(default_factory=dict)
     unlendable: Mapping[str, Quarantine] = field(default_factory=dict)
     idled: Idled | None = None
     restless: Quarantine | None = None
@@ -94,21 +94,6 @@ class Hints:
         """The median of the last durations of a step, None when it never ran."""
         seen = self.durations.get((kind, target))
         return median(seen) if seen else None
-
-
-def attempt_key(slice_: Slice, slice_digest: Digest, observed: Observed) -> Digest:
-    """What a failure is remembered by: the slice, and the files it would run as they are now."""
-    host = slice_.host.name
-    active = set(slice_.active or ())
-    names = [model.name for model in slice_.models if model.name in active]
-    # Size and time stand for the content: to hash it would take seconds for each GiB (ADR 0002).
-    seen = {name: ModelSight(observed, host, name) for name in names}
-    files = {name: [_stamp(one.weights), _stamp(one.binary)] for name, one in seen.items()}
-    return digest({"slice": slice_digest, "files": files})
-
-
-def _stamp(file: Weights | Binary | None) -> list[str | int]:
-    return [file.path, file.size, file.modified_ns] if file else []
 
 
 def fold(rows: Iterable[Row]) -> dict[str, Hints]:
@@ -206,16 +191,19 @@ def _adopted(hints: Hints, row: Row, record: Adopted) -> Hints:
 def _lent(hints: Hints, row: Row, record: Leased | Released) -> Hints:
     """The hints after a model was lent, or let go."""
     leases = {name: lease for name, lease in hints.leases.items() if name != record.model}
+    let_go = {name: why for name, why in hints.let_go.items() if name != record.model}
     if isinstance(record, Leased):
         newest = Lease(wanted=record.wanted, since=row.when, term=record.term)
-        return replace(hints, leases={**leases, record.model: newest})
+        return replace(hints, leases={**leases, record.model: newest}, let_go=let_go)
+    why = record.because if record.failed is None else NOT_BROUGHT_IN
+    hints = replace(hints, leases=leases, let_go={**let_go, record.model: why})
     if record.failed is None:
-        return replace(hints, leases=leases)
+        return hints
     failure = Quarantine(
         key=record.failed, reason="NotLent", message=record.because, run=row.seq, since=row.when
     )
     counted = _once_more(hints.unlendable.get(record.model), failure)
-    return replace(hints, leases=leases, unlendable={**hints.unlendable, record.model: counted})
+    return replace(hints, unlendable={**hints.unlendable, record.model: counted})
 
 
 def _roused(hints: Hints, row: Row, record: Roused) -> Hints:
@@ -260,6 +248,7 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         unproven=frozenset(record.unproven),
         held=record.held,
         leases=record.leases,
+        let_go=record.let_go,
         unlendable=record.unlendable,
         idled=record.idled,
         restless=record.restless,
@@ -282,6 +271,8 @@ def _opened(hints: Hints, row: Row, record: RunOpened) -> Hints:
         return opened
     # The count of failures survives another try, or the wait between tries would never grow.
     kept = _failure(hints, record.key)
+    if record.digest != hints.wanted_digest:
+        opened = replace(opened, let_go={})
     opened = replace(opened, wanted=record.slice, wanted_digest=record.digest)
     return replace(opened, generation=record.generation, quarantine=kept)
 
@@ -325,6 +316,9 @@ def _done(hints: Hints, record: StepDone) -> Hints:
     ended = replace(hints, open_run=run, sent_down=arrived_after(hints.sent_down, record))
     if record.outcome in {"done", "skipped"} and record.step in {"await_healthy", "stop"}:
         ended = replace(ended, unproven=ended.unproven - {record.model})
+    if record.outcome == "done" and record.step == "stop":
+        left = {name: why for name, why in hints.let_go.items() if name != record.model}
+        ended = replace(ended, let_go=left)
     return replace(ended, durations=_timed(hints, record)) if record.outcome == "done" else ended
 
 

@@ -125,6 +125,7 @@ def _restated(host: str, hints: Hints) -> Carried:
         boots=hints.boots,
         wanted=hints.wanted,
         leases=dict(hints.leases),
+        let_go=dict(hints.let_go),
         unlendable=dict(hints.unlendable),
         idled=hints.idled,
         restless=hints.restless,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core import gate, phrases, planner, policy
+from reconciler.core.attempts import attempt_key
 from reconciler.core.policy import Aim
-from reconciler.core.recovery import Hints, attempt_key
+from reconciler.core.recovery import Hints
 from reconciler.loop import trial
 from reconciler.loop.context import HostContext
 from reconciler.loop.executor import execute
@@ -94,6 +95,7 @@ async def _open(
             trigger=request.trigger,
             provenance=request.provenance,
             plan=tuple(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps),
+            causes=tuple(dict.fromkeys(planned.cause for planned in plan.steps)),
             notes=plan.notes,
             continues=hints.open_run.seq if hints.open_run else None,
         )

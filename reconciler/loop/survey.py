@@ -9,7 +9,7 @@ from itertools import starmap
 
 import anyio
 
-from reconciler.core import gate, phrases, planner, policy
+from reconciler.core import gate, lending, phrases, planner, policy
 from reconciler.core.canonical import digest
 from reconciler.core.ownership import Ownership
 from reconciler.core.policy import Aim
@@ -128,7 +128,8 @@ async def _of_host(
         # Whoever acts here would end what requests began.
         rules = rules.without_requests
     observed = await _everything(by, readers, slice_, known)
-    hints = replace(known, held=policy.holding(known, now()))
+    hints = lending.as_recorded(slice_, rules, known, now())
+    hints = replace(hints, held=policy.holding(known, now()))
     aim = policy.aim(slice_, hints, observed, now(), rules=rules)
     there, back = observed, aim.target.slice
     if back != slice_:

@@ -19,7 +19,10 @@ Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
 class RunOpened(Value):
-    """The start of a run: one execution of one host's plan, whose failure quarantines `key`."""
+    """The start of a run: one execution of one host's plan, whose failure quarantines `key`.
+
+    `causes` are the differences that the steps of its `plan` close, each once.
+    """
 
     kind: Literal["run-opened"] = "run-opened"
     host: HostName
@@ -31,6 +34,7 @@ class RunOpened(Value):
     trigger: str
     provenance: Provenance
     plan: tuple[str, ...]
+    causes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     continues: int | None = None
 
@@ -312,6 +316,7 @@ class Carried(Value):
     boots: tuple[str, ...] = ()
     wanted: Slice | None = None
     leases: dict[ModelName, Lease] = {}
+    let_go: dict[ModelName, str] = {}
     unlendable: dict[ModelName, Quarantine] = {}
     idled: Idled | None = None
     restless: Quarantine | None = None

@@ -37,8 +37,8 @@ class RunDocument(Value):
     host: str = Field(description="The host.")
     mode: Mode = Field(
         description=(
-            "forward to what was wanted, release to nothing for a hold, else to the last good"
-            " state."
+            "forward to what was wanted, lease to what requests or a person took for a while, idle"
+            " to rest, release to nothing for a hold, else to the last good state."
         )
     )
     trigger: str = Field(description="What caused it, such as apply or use.")
@@ -52,6 +52,7 @@ class RunDocument(Value):
         description="The run that was cut short before it; null when there is none."
     )
     plan: tuple[str, ...] = Field(description="What was to be done.")
+    causes: tuple[str, ...] = Field(default=(), description="Why, each cause once.")
     steps: tuple[RunStep, ...] = Field(description="What was done.")
     verdict: str = Field(
         description=(

@@ -191,6 +191,9 @@ def _run(run: dict[str, Any], look: Look, column: int) -> Iterator[str]:
     what = f"{run['run']:>5}  {_utc(run['at'])} {run['host']:<{column}} {run['mode']:<9}"
     row = f"{what} {verdict:<12} {run['provenance']}"
     yield look.row(row, verdict, _MOODS.get(verdict))
+    # What a person asked for needs no reason.
+    if run["trigger"] == "watch" and run["causes"]:
+        yield f"       because: {', '.join(run['causes'])}"
     if run["request"]:
         yield f"       for the request {run['request']}"
     if run["message"]:

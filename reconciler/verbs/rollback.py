@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn, TypeGuard
 
+from reconciler.core.attempts import attempt_key
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import attempt_key
 from reconciler.core.wording import listed
 from reconciler.errors import Misused, Refused
 from reconciler.loop.observer import Observer

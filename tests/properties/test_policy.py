@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core import policy
+from reconciler.core.attempts import attempt_key
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.expiry import TOLERATED_JUMP_SECONDS
 from reconciler.core.planner import plan
-from reconciler.core.recovery import Hints, attempt_key
+from reconciler.core.recovery import Hints
 from reconciler.core.retries import RETRY
 from reconciler.model.facts import Health, Known, Phase
 from reconciler.model.observed import WEIGHTS

@@ -182,6 +182,7 @@ def run_that(verdict: str, reason: str = "", **more: Any) -> Explanation:
     run = {
         "run": 7, "trigger": "use", "provenance": "desired 4f1c2ab", "host": "box", "continues": 3,
         "mode": "forward", "active": ["b"], "plan": ["start b"], "steps": [step],
+        "causes": ["active model changes"], "request": "",
         "verdict": verdict, "reason": reason, "message": "start b: gone",
         "log": ["error: no such flag"],
     }  # fmt: skip
@@ -193,7 +194,8 @@ def test_a_run_is_told_from_its_cause_to_what_to_do() -> None:
     told = says(explained)
     assert (
         told["cause"]
-        == "`reconciler use` of desired 4f1c2ab on box, going on from run 3, which was cut short"
+        == "`reconciler use` of desired 4f1c2ab on box, going on from run 3, which was cut short:"
+        " active model changes"
     )
     assert told["goal"] == "to b: start b"
     assert told["start b"] == "failed after 0.50 s: ended at once"
@@ -207,6 +209,14 @@ def test_a_run_that_went_well_leaves_nothing_to_do() -> None:
     assert told["end"] == "it was reached and stayed healthy: this is a state to go back to"
     assert told["goal"].startswith("back to b")
     assert "to do" not in told
+
+
+def test_a_run_for_requests_says_so_and_is_no_state_to_go_back_to() -> None:
+    lent: dict[str, Any] = {"mode": "lease", "trigger": "watch", "request": "req-1"}
+    told = says(run_that("promoted", message="", continues=None, causes=["x"], **lent))
+    said = "`reconciler watch` of desired 4f1c2ab on box, for the request req-1: x"
+    assert (told["cause"], told["goal"]) == (said, "for a while to b: start b")
+    assert told["end"] == "it was reached and stayed healthy"
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS | REASONS))

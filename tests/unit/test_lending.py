@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core import lending, phrases, policy
+from reconciler.core.attempts import attempt_key
 from reconciler.core.canonical import digest
 from reconciler.core.deadlines import said_at
 from reconciler.core.expiry import TOLERATED_JUMP_SECONDS
 from reconciler.core.projection import host_status
-from reconciler.core.recovery import Hints, after, attempt_key
+from reconciler.core.recovery import Hints, after
 from reconciler.core.report.conditions import host_conditions
 from reconciler.core.report.explain import of_host, of_model
 from reconciler.loop.survey import planned
@@ -32,6 +33,7 @@ from reconciler.model.records import (
     Row,
     RunClosed,
     RunOpened,
+    StepDone,
     Verdict,
 )
 from reconciler.model.spec import Slice
@@ -256,6 +258,51 @@ def test_runs_for_requests_leave_the_operators_state_as_it_was() -> None:
         assert same == before
 
 
+def causes(hints: Hints, wanted: Slice, *running: str) -> dict[str, str]:
+    """Return why each model starts or stops."""
+    there = world(wanted, {name: unit(name) for name in running})
+    aim = policy.aim(wanted, hints, there, NOW, rules=ANY)
+    plan = planned(aim, there, hints, OURS, prune=False, take_over=False)
+    return {one.step.target: one.cause for one in plan.steps if one.step.kind in {"start", "stop"}}
+
+
+def test_a_start_and_a_stop_say_who_asks_and_who_has_gone() -> None:
+    asks, over = "requests ask for it", "is lent no longer: "
+    assert causes(rows(LENT), ONE, "a") == {"a": f"makes way for b: {asks}", "b": asks}
+    taken_b = taken(ONE, "b", HOUR)
+    uses = "ann uses it for a while"
+    assert causes(taken_b, ONE, "a") == {"a": f"makes way for b: {uses}", "b": uses}
+    unused = Released(host=HOST, model="b", because="unused")
+    gone = rows(LENT, unused)
+    assert causes(gone, ONE, "b") == {"a": "b is lent no longer", "b": f"{over}unused"}
+    failing = {"a": "b is lent no longer", "b": f"{over}it could not be brought in"}
+    assert causes(rows(LENT, REFUSED), ONE, "b") == failing
+    stopped = StepDone(host=HOST, run=1, number=1, step="stop", model="b", outcome="done")
+    changes = "active model changes"
+    assert causes(rows(LENT, unused, stopped), ONE, "b") == dict.fromkeys("ab", changes)
+    assert causes(rows(LENT, unused, stopped), ONE) == {"a": "not running"}
+    assert causes(rows(LENT, unused, LENT), ONE) == {"b": asks}
+
+
+def test_what_was_lent_before_the_file_changed_is_no_reason_any_more() -> None:
+    unused = Released(host=HOST, model="b", because="unused")
+    hints = rows(LENT, unused, opened("forward", wants("c")))
+    assert hints.let_go == {}
+    assert rows(LENT, unused, opened("lease", wants("c"))).let_go == {"b": "unused"}
+
+
+def test_a_plan_names_what_is_lent_no_longer_before_that_is_recorded() -> None:
+    known = lending.as_recorded(ONE, Rules(), rows(LENT), NOW)
+    assert (known.leases, [*known.let_go]) == ({}, ["b"])
+
+
+def opened(mode: Any, slice_: Slice) -> RunOpened:
+    return RunOpened(
+        host=HOST, mode=mode, slice=slice_, digest=digest(slice_), key=digest(slice_), generation=1,
+        trigger="watch", provenance=PROVENANCE, plan=(),
+    )  # fmt: skip
+
+
 def test_a_lease_that_ends_leaves_the_others() -> None:
     other = Leased(host=HOST, model="e", wanted=digest(ONE))
     gone = Released(host=HOST, model="b", because="unused")
@@ -301,4 +348,4 @@ def test_more_leases_never_touch_what_the_file_wants_and_its_failures() -> None:
     ):
         hints = after(hints, Row(seq=1, when=NOW, record=record))
     assert hints.leases["c"].term == term
-    assert replace(hints, leases={}, unlendable={}) == before
+    assert replace(hints, leases={}, let_go={}, unlendable={}) == before

@@ -16,6 +16,7 @@ RUN = {
     "at": 0.0,
     "host": "tower-under-the-desk",
     "mode": "forward",
+    "trigger": "apply",
     "verdict": "failed",
     "provenance": "desired 4f1c2ab",
     "request": "",
@@ -39,6 +40,11 @@ def test_rows_are_cut_to_the_width_and_sentences_are_not() -> None:
     assert (len(head), head[-1]) == (30, "…")
     assert (len(step) <= 30, step[-1]) == (True, "…")
     assert message.strip() == RUN["message"]
+
+
+def test_what_nobody_asked_for_by_hand_says_why() -> None:
+    run = {**RUN, "trigger": "watch", "causes": ["requests ask for it", "it died"]}
+    assert "       because: requests ask for it, it died\n" in history_text({"runs": [run]})
 
 
 def test_a_moment_says_that_it_is_of_utc() -> None:

@@ -56,6 +56,10 @@ IN_DOUBT = {
     "once": "it is not done twice",
     "irreversible": "nothing can take it back",
 }
+GOALS = {"forward": "to", "lease": "for a while to", "idle": "to rest, with", "release": "to"}
+PASSING = {"lease", "idle", "release"}
+"""Modes of runs whose goal is no state to go back to."""
+
 HOW = {"skipped": "was already so", "gave-up": "was given up, and the run continued"}
 """What became of a step, where the outcome alone does not say it."""
 
@@ -304,7 +308,9 @@ def of_run(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Explanation
 
 def _cause(run: Mapping[str, Any]) -> str:
     command = f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}"
-    return f"{command}{_continued(run['continues'])}"
+    asked = f", for the request {run['request']}" if run["request"] else ""
+    why = preceded(": ", ", ".join(run["causes"]))
+    return f"{command}{_continued(run['continues'])}{asked}{why}"
 
 
 def _continued(cut_short: int | None) -> str:
@@ -312,13 +318,15 @@ def _continued(cut_short: int | None) -> str:
 
 
 def _goal(run: Mapping[str, Any]) -> str:
-    goal = "to" if run["mode"] == "forward" else "back to"
+    goal = GOALS.get(run["mode"], "back to")
     steps = listed(run["plan"], "to check that it is so")
     return f"{goal} {listed(run['active'], 'nothing')}: {steps}"
 
 
 def _end(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Told:
     ended = ENDS.get(run["verdict"], run["verdict"])
+    if run["verdict"] == "promoted" and run["mode"] in PASSING:
+        ended = "it was reached and stayed healthy"
     yield "end", ": ".join(filter(None, (ended, run["reason"], run["message"])))
     if todo := reasons.get(run["reason"], Reason()).fix:
         yield "to do", todo
