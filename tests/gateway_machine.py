@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from reconciler.gateway.counts import Passage
-from reconciler.gateway.doorkeeper import AdmittedRequest
 from reconciler.gateway.engine import EngineConnection
 from reconciler.gateway.exchange import Exchange
 from reconciler.gateway.head import Field, Refusal, Request
+from reconciler.gateway.judged import AdmittedRequest
 from reconciler.gateway.keys import HERE
 from reconciler.gateway.naming import Spoken
 from reconciler.gateway.pool import Pool
@@ -90,7 +90,7 @@ class Asker:
     """A client's end of one request: what it was told, which ends once."""
 
     def __init__(self, loop: TurnedLoop) -> None:
-        self.passage = Passage("/v1/chat/completions", loop.time)
+        self.passage = Passage(b"request-1", loop.time, loop.time())
         self.told = bytearray()
         self.has_head = self.is_over = self.is_gone = False
 
@@ -182,7 +182,7 @@ class GatewayMachine(RuleBasedStateMachine):
         asker = Asker(self.loop)
         body = f'{{"model": "{name}", "stream": {str(streams).lower()}}}'.encode()
         path = "/v1/chat/completions"
-        request = Request("POST", path, path.encode(), (), len(body), expects=False)
+        request = Request("POST", path, path.encode(), (), expects=False)
         admitted = AdmittedRequest(request, Entered(TABLE[0], {}), HERE)
         exchange = Exchange(asker, admitted, body, self.seats)  # type: ignore[arg-type]
         self.asked.append((name, asker, exchange))

@@ -16,12 +16,10 @@ class Allowance:
     def __init__(self) -> None:
         self.in_flight = self.waiting = 0
 
-    def count(self, state: State, by: int) -> None:
-        """Count one more, or one less, in a state."""
-        if state == "waits":
-            self.waiting += by
-        elif state:
-            self.in_flight += by
+    def move(self, before: State, state: State) -> None:
+        """Count one that was in a state in another one, "" for none."""
+        self.waiting += (state == "waits") - (before == "waits")
+        self.in_flight += (state == "is under way") - (before == "is under way")
 
     def refusal(self, requester: Requester, state: State) -> Refusal | None:
         """Why one more is too many, None where it is not."""
@@ -51,14 +49,11 @@ class Allotment:
         refusal = None if self._is_let else self._allowance.refusal(self._requester, state)
         if refusal is None:
             self._is_let = True
-            self._move(state)
+            self._allowance.move(self._state, state)
+            self._state = state
         return refusal
 
     def end(self) -> None:
         """Count it off."""
-        self._move("")
-
-    def _move(self, state: State) -> None:
-        self._allowance.count(self._state, -1)
-        self._allowance.count(state, 1)
-        self._state = state
+        self._allowance.move(self._state, "")
+        self._state = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -11,6 +10,7 @@ from reconciler.gateway.counts import Passage
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.reading import RequestReader
 from reconciler.gateway.tunnel import join
+from reconciler.gateway.visitor import Visitor
 from reconciler.gateway.wording import error_body
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from reconciler.gateway.answering import Answering, Underway
     from reconciler.gateway.clients import Clients
-    from reconciler.gateway.doorkeeper import AdmittedRequest, Doorkeeper
+    from reconciler.gateway.doorkeeper import Doorkeeper
     from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field
+    from reconciler.gateway.judged import AdmittedRequest
     from reconciler.gateway.naming import Spoken
 
     Make = Callable[[Answering, AdmittedRequest, bytes], Underway]
@@ -77,7 +78,7 @@ class ClientConnection(asyncio.Protocol):
         self._paused: float | None = None
         self._held = 0
         self._gathered: list[bytes] | None = None
-        self.passage = Passage("", self._loop.time)
+        self.passage = Passage(b"", self._loop.time, 0.0)
 
     # What asyncio calls.
 
@@ -86,8 +87,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(HIGH_WATER)
         entry = self._doorkeeper.entry(transport)
-        judge = partial(self._doorkeeper.judge, entry=entry)
-        self._reader = RequestReader(judge, self._welcome)
+        self._reader = RequestReader(Visitor(self._doorkeeper, entry).judge, self._welcome)
         self.address = "" if entry.door.is_local else entry.address
         if not self._clients.has_room(self.address):
             self._transport.abort()
@@ -138,9 +138,10 @@ class ClientConnection(asyncio.Protocol):
         self._reader.feed(received)
         if self._reader.begun > begun:
             self._since = self._loop.time()
-        self._hold(self._reader.weight)
-        if self._clients.is_laden and self._reader.is_reading:
-            self._reader.fail(LADEN)
+        if self._reader.is_reading:
+            self._hold(self._reader.weight)
+            if self._clients.is_laden:
+                self._reader.fail(LADEN)
         self._next()
 
     def _hold(self, size: int) -> None:
@@ -157,8 +158,7 @@ class ClientConnection(asyncio.Protocol):
         """Answer the next whole request, if none is under way."""
         while self._reader.whole and not self._busy:
             told, body, self._keeps, self._version = self._reader.whole.popleft()
-            self.passage = Passage(told.route, self._loop.time)
-            self.passage.identity, self.passage.key = told.identity, told.key
+            self.passage = Passage(told.name, self._loop.time, self._since)
             found, self._beside, self._busy = told.found, told.fields, True
             if isinstance(found, Refusal):
                 self._is_bodiless = told.is_head
@@ -168,7 +168,8 @@ class ClientConnection(asyncio.Protocol):
                 else:
                     self.refuse(found, told.spoken)
                 return
-            self._is_bodiless = found.request.method == "HEAD"
+            self.passage.comes_in(found.entered.entrance.shape, found.requester.name)
+            self._is_bodiless = told.is_head
             self._hold(len(body) + self._reader.weight)
             if body and self._clients.is_laden:
                 self.refuse(LADEN, told.spoken)
@@ -182,16 +183,19 @@ class ClientConnection(asyncio.Protocol):
         """Write the head of an answer, which decides how the pieces of its body are framed."""
         self.passage.status = status
         self._keeps = self._keeps and not self._clients.is_leaving
-        framed = any(name.lower() == b"content-length" for name, _ in fields)
-        has_body = status not in {204, 304} and not self._is_bodiless
-        chunked = not framed and has_body and self._version != "1.0"
-        if not framed and not chunked and has_body:
+        is_framed = b"content-length" in [name.lower() for name, _ in fields]
+        is_open = not is_framed and not self._is_bodiless and status not in {204, 304}
+        chunked = is_open and self._version != "1.0"
+        if is_open and not chunked:
             self._keeps = False
-        lines = [f"HTTP/1.1 {status} ".encode() + reason]
+        lines = [b"HTTP/1.1 %d %b" % (status, reason)]
         lines += [name + b": " + value for name, value in (*fields, *self._beside)]
-        lines += [b"Transfer-Encoding: chunked"] if chunked else []
-        lines += [] if self._keeps else [b"Connection: close"]
-        self.write(b"\r\n".join([*lines, b"", b""]))
+        if chunked:
+            lines.append(b"Transfer-Encoding: chunked")
+        if not self._keeps:
+            lines.append(b"Connection: close")
+        lines += [b"", b""]
+        self.write(b"\r\n".join(lines))
         self._chunked = chunked
 
     def write_piece(self, piece: bytes) -> None:
@@ -275,13 +279,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         self._busy = False
-        self._since = self._loop.time()
+        self._since = self.passage.ended
         if self._closes:
             return
-        ahead, self._ahead = bytes(self._ahead), bytearray()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-        if ahead:
+        if self._ahead:
+            ahead, self._ahead = bytes(self._ahead), bytearray()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
             self._feed(ahead)
         else:
             self._next()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from reconciler.gateway.answering import Answering
-    from reconciler.gateway.doorkeeper import AdmittedRequest
     from reconciler.gateway.head import Field
+    from reconciler.gateway.judged import AdmittedRequest
     from reconciler.gateway.keys import Requester
     from reconciler.gateway.routes import Entrance
 

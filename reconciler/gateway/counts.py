@@ -20,21 +20,30 @@ class Passage:
     """One request, from its head to its end."""
 
     __slots__ = (
-        "_clock", "began", "ended", "events", "first", "identity", "is_gone", "key", "model",
-        "refusal", "retries", "route", "sent", "size", "status", "waited",
+        "_clock", "began", "ended", "events", "first", "is_gone", "key", "model", "name", "refusal",
+        "retries", "route", "sent", "size", "status", "waited",
     )  # fmt: skip
 
-    def __init__(self, route: str, clock: Callable[[], float]) -> None:
-        """Begin one of a route; the clock tells seconds."""
+    def __init__(self, name: bytes, clock: Callable[[], float], began: float) -> None:
+        """Take its name, what tells seconds, and when it began by that."""
         self._clock = clock
-        self.route, self.began = route, clock()
-        self.identity = self.key = self.model = ""
+        self.name, self.began = name, began
+        self.route = self.key = self.model = ""
         self.sent: float | None = None
         self.first: float | None = None
         self.ended = self.began
         self.status = self.refusal = self.events = self.size = self.retries = 0
         """The status of the head, that of an error of ours, and what else is counted."""
         self.waited = self.is_gone = False
+
+    @property
+    def identity(self) -> str:
+        """The name that its answer has in X-Request-ID."""
+        return self.name.decode()
+
+    def comes_in(self, route: str, key: str) -> None:
+        """Take the way in, as the table of routes has it, and the name of the key that was sent."""
+        self.route, self.key = route, key
 
     def sends(self) -> None:
         """Take that it goes to its engine."""

@@ -6,26 +6,26 @@ import os
 import socket
 import struct
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from reconciler.errors import ReconcilerError
 from reconciler.gateway.guard import Doorway, Guarding, admitted, cross_origin
 from reconciler.gateway.head import (
-    Field,
     Refusal,
     Request,
     RequestHead,
+    body_length,
+    given_id,
     host_name,
     judged,
-    request_id,
+    new_id,
 )
+from reconciler.gateway.judged import UNAUTHORIZED, AdmittedRequest, Judged
 from reconciler.gateway.keys import KnownKeys, Requester, known
-from reconciler.gateway.naming import Spoken
 from reconciler.gateway.routes import ROUTER, Entered
 from reconciler.gateway.upstream import beneath_cookie, beneath_page
-from reconciler.model.gateway import LARGEST_BODY
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,12 +35,8 @@ if TYPE_CHECKING:
 
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 CREDENTIALS = struct.Struct("3i")
-REQUEST_ID = b"X-Request-ID"
-REQUEST_NAMES: Mapping[Spoken, tuple[bytes, ...]] = {"anthropic": (REQUEST_ID, b"request-id")}
-"""Where clients look for the name of their request; Anthropic's SDK looks elsewhere."""
-UNAUTHORIZED = 401
-UNAUTHORIZED_SECONDS = 0.05
-"""How long who sends no right key waits for that answer."""
+KEYS_SECONDS = 0.02
+"""For how long the keys count as they were read: to ask the system costs as much as to judge."""
 
 MOST_FAILURES, FAILURES_SECONDS = 20, 60.0
 MOST_ADDRESSES = 1024
@@ -50,57 +46,11 @@ TOO_OFTEN = (
 )
 
 Rings = Callable[[], "KeyRing | None"]
+Clocks: TypeAlias = tuple[Callable[[], float], Callable[[], float]]
+"""The seconds since the machine booted, and those of the wall clock."""
 
-
-class AdmittedRequest(NamedTuple):
-    """A request that may come in: where to, and who asks."""
-
-    request: Request
-    entered: Entered
-    requester: Requester
-
-    @property
-    def may_upgrade(self) -> bool:
-        """Whether another protocol is spoken from here on, if the engine does."""
-        return self.request.upgrades and self.entered.entrance.answer == "upstream"
-
-
-class Judged(NamedTuple):
-    """What becomes of a request, and what its answer says beside.
-
-    `spoken` is the protocol for errors; `closes` where what follows cannot be told from it;
-    `is_head` where an answer has no body; `largest` is how many bytes its own may have.
-    """
-
-    found: AdmittedRequest | Refusal
-    spoken: Spoken = "openai"
-    fields: tuple[Field, ...] = ()
-    closes: bool = False
-    is_head: bool = False
-    largest: int = LARGEST_BODY
-
-    @property
-    def route(self) -> str:
-        """The way in, as the table of routes has it; nothing where it was not let in."""
-        if isinstance(self.found, Refusal):
-            return ""
-        return self.found.entered.entrance.shape
-
-    @property
-    def key(self) -> str:
-        """The name of the key that was sent, nothing without one that is right."""
-        return "" if isinstance(self.found, Refusal) else self.found.requester.name
-
-    @property
-    def identity(self) -> str:
-        """The name of the request, nothing where its head was not read."""
-        return next((value.decode() for name, value in self.fields if name == REQUEST_ID), "")
-
-    @property
-    def delay(self) -> float:
-        """How long the answer is kept back."""
-        is_unknown = isinstance(self.found, Refusal) and self.found.status == UNAUTHORIZED
-        return UNAUTHORIZED_SECONDS if is_unknown else 0.0
+Ground: TypeAlias = tuple[KnownKeys | None, frozenset[str], frozenset[str], int]
+"""The keys, the names and origins that the files allow, and the largest body."""
 
 
 class Entry(NamedTuple):
@@ -132,17 +82,23 @@ class Failures:
 class Doorkeeper:
     """Who may come in, by the keys and names that there are when a request comes."""
 
-    def __init__(self, seats: Seats, rings: Rings, wall: Callable[[], float]) -> None:
-        """Take what knows names and origins, what reads the keys, and the wall clock."""
-        self._seats, self._rings, self._wall = seats, rings, wall
+    def __init__(self, seats: Seats, rings: Rings, clocks: Clocks) -> None:
+        """Take what knows names and origins, and what reads the keys."""
+        self._seats, self._rings = seats, rings
+        self._clock, self._wall = clocks
+        self._looked = -KEYS_SECONDS
         self._failures = Failures()
         self._ring: KeyRing | None = None
         self._known: KnownKeys | None = None
 
     def _keys(self) -> KnownKeys | None:
-        ring = self._rings()
-        if ring is not self._ring:
-            self._ring, self._known = ring, None if ring is None else known(ring)
+        now = self._clock()
+        if now - self._looked >= KEYS_SECONDS:
+            ring = self._rings()
+            # Only now: while they cannot be read, each request asks, and none is let in.
+            self._looked = now
+            if ring is not self._ring:
+                self._ring, self._known = ring, None if ring is None else known(ring)
         return self._known
 
     def entry(self, transport: asyncio.BaseTransport) -> Entry:
@@ -160,17 +116,34 @@ class Doorkeeper:
         """Judge a head."""
         is_named = entry.door.uid is None
         names = {*LOCAL_NAMES, *self._seats.names, entry.own_name} if is_named else None
-        request = judged(head, names)
-        name = request_id(head)
+        request, name = judged(head, names), given_id(head) or new_id()
         if isinstance(request, Refusal):
-            return Judged(request, fields=((REQUEST_ID, name),), closes=True)
+            return Judged(request, name, closes=True)
         let = cross_origin(head, self._seats.origins) if is_named else ()
-        spoken = ROUTER.spoken(request.path)
-        named = REQUEST_NAMES.get(spoken, (REQUEST_ID,))
-        fields = (*((field, name) for field in named), *let)
-        found = self._called(head, request, entry)
-        is_head, largest = request.method == "HEAD", self._seats.largest
-        return Judged(found, spoken, fields, is_head=is_head, largest=largest)
+        found, spoken = self._called(head, request, entry), ROUTER.spoken(request.path)
+        return Judged(
+            found,
+            name,
+            spoken,
+            let,
+            is_head=request.method == "HEAD",
+            largest=self._seats.largest,
+            length=body_length(head),
+        )
+
+    @property
+    def ground(self) -> Ground | None:
+        """What a judgement stands on beside the request; None where the keys cannot be read."""
+        try:
+            keys = self._keys()
+        except ReconcilerError:
+            return None
+        return keys, self._seats.names, self._seats.origins, self._seats.largest
+
+    def lets_in(self, requester: Requester, ground: Ground) -> bool:
+        """Whether who was let in on that ground still is."""
+        is_over = requester.expires is not None and requester.has_expired(self._wall())
+        return not is_over and self.ground == ground
 
     def _called(
         self, head: RequestHead, request: Request, entry: Entry

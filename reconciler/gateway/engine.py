@@ -11,7 +11,7 @@ import httptools
 from reconciler.gateway.head import LARGEST_HEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.gateway.head import Field
 
@@ -22,7 +22,8 @@ FINAL = 200
 
 BODILESS = {204, 304}
 CODING = b"transfer-encoding"
-FRAMING = {CODING, b"content-length"}
+CHUNKED = b"chunked"
+LENGTH = b"content-length"
 REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -32,9 +33,11 @@ class AnswerHead(NamedTuple):
     status: int
     reason: bytes
     fields: tuple[Field, ...]
+    said: Mapping[bytes, bytes]
+    """The last value of each field, by its name in lower case."""
 
 
-NO_HEAD = AnswerHead(0, b"", ())
+NO_HEAD = AnswerHead(0, b"", (), {})
 
 
 class Listener(Protocol):
@@ -162,8 +165,11 @@ class EngineConnection(asyncio.Protocol):
         if not self._may_upgrade or self._broken or self._listener is None:
             self._broken = self._broken or "it changed the protocol, which was not asked for"
             return
-        head = AnswerHead(SWITCHING, self._reason, tuple(self._fields))
-        self._listener.on_upgraded(head, first)
+        self._listener.on_upgraded(self._read_head(SWITCHING), first)
+
+    def _read_head(self, status: int) -> AnswerHead:
+        said = {name.lower(): value for name, value in self._fields}
+        return AnswerHead(status, self._reason, tuple(self._fields), said)
 
     def eof_received(self) -> None:
         """Let the transport close, which tells the listener."""
@@ -199,14 +205,14 @@ class EngineConnection(asyncio.Protocol):
         if self._parser is None or self._listener is None or not self._is_read:
             return
         status = self._parser.get_status_code()
-        self._broken = _fault(self._reason, self._fields)
+        head = self._read_head(status)
+        self._broken = _fault(head)
         if self._broken or status < FINAL:
             return
-        self._head = AnswerHead(status, self._reason, tuple(self._fields))
-        names = {name.lower() for name, _ in self._fields}
-        framed = bool(names & FRAMING)
+        self._head = head
         self._bodiless = self._bodiless or status in BODILESS
-        self._until_closed = not framed and not self._bodiless
+        is_framed = CODING in head.said or LENGTH in head.said
+        self._until_closed = not is_framed and not self._bodiless
         self._listener.on_head(self._head)
         if self._bodiless:
             # The parser would wait for a body that a HEAD only announces.
@@ -235,9 +241,16 @@ class EngineConnection(asyncio.Protocol):
             listener.on_lost(reason)
 
 
-def _fault(reason: bytes, fields: Sequence[Field]) -> str:
+def _fault(head: AnswerHead) -> str:
     """What a head has in it that programs read differently, "" for nothing."""
-    codings = [value.strip(b" \t") for name, value in fields if name.lower() == CODING]
-    if codings and (len(codings) > 1 or codings[0].lower() != b"chunked"):
+    coding = head.said.get(CODING, CHUNKED).strip(b" \t").lower()
+    is_told_twice = len(head.said) < len(head.fields) and _times(CODING, head.fields) > 1
+    if coding != CHUNKED or is_told_twice:
         return "its answer has a transfer coding other than chunked"
-    return "" if REASON.fullmatch(reason) else "its answer has control characters in its first line"
+    if not REASON.fullmatch(head.reason):
+        return "its answer has control characters in its first line"
+    return ""
+
+
+def _times(name: bytes, fields: Sequence[Field]) -> int:
+    return sum(found.lower() == name for found, _ in fields)

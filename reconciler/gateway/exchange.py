@@ -18,12 +18,10 @@ from reconciler.gateway.upstream import outward
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from reconciler.gateway.answering import Answering
-    from reconciler.gateway.doorkeeper import AdmittedRequest
     from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field
+    from reconciler.gateway.judged import AdmittedRequest
     from reconciler.gateway.pool import Pool
     from reconciler.gateway.seat import Seat
     from reconciler.gateway.seats import Seats
@@ -46,23 +44,24 @@ class Exchange:
 
     is_endless = False
 
+    _hold: HeldRequest | None = None
+    _seat: Seat | None = None
+    _lost: tuple[Seat, ...] = ()
+    _pool: Pool | None = None
+    _engine: EngineConnection | None = None
+    _connecting: asyncio.Task[None] | None = None
+    _name, _only_looks, _target = "", False, b""
+    _is_sent = _has_head = _is_stream = _is_joined = False
+    _status = 0
+    _complaint: bytearray | None = None
+
     def __init__(self, client: Answering, call: AdmittedRequest, body: bytes, seats: Seats) -> None:
         self._client, self._body, self._seats = client, body, seats
         self._request, self._entered, self._requester = call
-        self._upgrade = UPGRADE if call.may_upgrade else ()
+        self._is_upgrade = call.may_upgrade
         self._spoken = self._entered.entrance.spoken
         self._allotment = Allotment(call.requester, seats.allowance(call.requester))
-        self._hold: HeldRequest | None = None
         self._signs = SignsOfLife(client, self._spoken)
-        self._seat: Seat | None = None
-        self._lost: list[Seat] = []
-        self._pool: Pool | None = None
-        self._engine: EngineConnection | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._name, self._only_looks, self._target = "", False, b""
-        self._is_sent = self._has_head = self._is_stream = self._is_joined = False
-        self._status = 0
-        self._complaint: bytearray | None = None
 
     def begin(self) -> None:
         """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""
@@ -130,20 +129,25 @@ class Exchange:
 
     def _send(self, engine: EngineConnection, pool: Pool) -> None:
         self._engine = engine
-        asked, is_head = self._bytes(*pool.address), self._request.method == "HEAD"
-        engine.send(self, asked, bodiless=is_head, may_upgrade=bool(self._upgrade))
+        asked, is_head = self._bytes(pool.authority), self._request.method == "HEAD"
+        engine.send(self, asked, bodiless=is_head, may_upgrade=self._is_upgrade)
 
-    def _bytes(self, host: str, port: int) -> bytes:
+    def _bytes(self, authority: bytes) -> bytes:
         """The whole request as the engine gets it: its own host, its own length, its own key."""
         bearer = self._seat.bearer if self._seat is not None else ""
         lines = [
             f"{self._request.method} ".encode() + self._target + b" HTTP/1.1",
-            f"Host: {host}:{port}".encode(),
-            *(name + b": " + value for name, value in (*self._request.fields, *self._upgrade)),
-            *([f"Authorization: Bearer {bearer}".encode()] if bearer else []),
-            *([] if self._upgrade else [f"Content-Length: {len(self._body)}".encode()]),
+            b"Host: " + authority,
+            *[name + b": " + value for name, value in self._request.fields],
         ]
-        return b"\r\n".join([*lines, b"", self._body])
+        if bearer:
+            lines.append(b"Authorization: Bearer " + bearer.encode())
+        if self._is_upgrade:
+            lines += [name + b": " + value for name, value in UPGRADE]
+        else:
+            lines.append(b"Content-Length: %d" % len(self._body))
+        lines += [b"", self._body]
+        return b"\r\n".join(lines)
 
     # What a hold asks and tells.
 
@@ -166,7 +170,7 @@ class Exchange:
         if self._seat is None:
             self._fail(refusal)
             return
-        self._lost.append(self._seat)
+        self._lost += (self._seat,)
         self._seat = None
         self._enter(self._seats.instead(self._name, self._requester, self._lost, refusal))
 
@@ -193,10 +197,7 @@ class Exchange:
         self._client.passage.hears()
         # It is not sent again: a long answer must not hold a long question in memory.
         self._body = b""
-        self._is_stream = any(
-            name.lower() == b"content-type" and value.lower().startswith(EVENTS)
-            for name, value in head.fields
-        )
+        self._is_stream = head.said.get(b"content-type", b"").lower().startswith(EVENTS)
         if not self._signs.has_answered:
             self._pass_on(head)
         elif head.status != HTTPStatus.OK or not self._is_stream:
@@ -204,22 +205,18 @@ class Exchange:
             self._complaint = bytearray()
 
     def _pass_on(self, head: AnswerHead) -> None:
-        fields = [one for one in head.fields if _is_the_clients(one)]
+        fields = [*filter(_is_the_clients, head.fields)]
         if self._entered.entrance.answer == "upstream" and self._pool is not None:
-            host, port = self._pool.address
-            fields = [*outward(fields, self._entered.named["model"], f"{host}:{port}")]
-        self._client.answer(head.status, head.reason, [*fields, *self._beside()])
-        if self._is_stream and BODY_AS_IT_IS.isdisjoint(name.lower() for name, _ in fields):
+            fields = [*outward(fields, self._entered.named["model"], self._pool.authority)]
+        if self._seat is not None:
+            fields.append((b"X-Reconciler-Model", self._seat.route.model.encode()))
+        if self._hold is not None:
+            fields.append((b"X-Reconciler-Queue-Ms", b"%d" % self._hold.milliseconds))
+        self._client.answer(head.status, head.reason, fields)
+        if self._is_stream and BODY_AS_IT_IS.isdisjoint(head.said):
             self._signs.head_passed()
         else:
             self._signs.end()
-
-    def _beside(self) -> Iterator[Field]:
-        """What the gateway says beside an engine's answer."""
-        if self._seat is not None:
-            yield b"X-Reconciler-Model", self._seat.route.model.encode()
-        if self._hold is not None:
-            yield b"X-Reconciler-Queue-Ms", str(self._hold.milliseconds).encode()
 
     def on_upgraded(self, head: AnswerHead, first: bytes) -> None:
         """Let the client and the engine speak to each other."""
@@ -323,7 +320,7 @@ class Exchange:
         self._count_off()
         # Nothing may point in circles: bodies would pile up until the collector comes round.
         self._seat = self._hold = None
-        self._lost = []
+        self._lost = ()
 
 
 def _is_the_clients(field: Field) -> bool:

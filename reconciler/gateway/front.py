@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
     from reconciler.gateway.answering import Answering, Underway
     from reconciler.gateway.control import Control
-    from reconciler.gateway.doorkeeper import AdmittedRequest, Rings
-
-Clocks: TypeAlias = "tuple[Callable[[], float], Callable[[], float]]"
-"""The seconds since the machine booted, and those of the wall clock."""
+    from reconciler.gateway.doorkeeper import Clocks, Rings
+    from reconciler.gateway.judged import AdmittedRequest
 
 TURNS_TO_CONNECT = 3
 """After so many turns of the event loop what it has accepted is a connection that we know of."""
@@ -52,7 +50,7 @@ class SocketFront:
         self.doors = Seats(clock, wall())
         self._control, self._states = control(self.doors), StateChanges(self.doors)
         self.clients = Clients(self.doors.counts)
-        self._doorkeeper = Doorkeeper(self.doors, rings, wall)
+        self._doorkeeper = Doorkeeper(self.doors, rings, clocks)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[tuple[str, ...]]:
@@ -73,18 +71,23 @@ class SocketFront:
         return ClientConnection(self._exchange, self._doorkeeper, self.clients)
 
     def _exchange(self, client: Answering, admitted: AdmittedRequest, body: bytes) -> Underway:
-        allowance = self.doors.allowance(admitted.requester)
         match admitted.entered.entrance.answer:
-            case "props" if admitted.request.asked("model"):
-                return Exchange(client, admitted, body, self.doors)
             case "engine" | "upstream":
                 return Exchange(client, admitted, body, self.doors)
+            case "props" if admitted.request.asked("model"):
+                return Exchange(client, admitted, body, self.doors)
             case "control":
-                return ControlExchange(client, admitted, body, Answers(self._control, allowance))
+                return self._controlled(client, admitted, body, self._control)
             case "states":
-                return ControlExchange(client, admitted, body, Answers(self._states, allowance))
+                return self._controlled(client, admitted, body, self._states)
             case _:
                 return Telling(client, admitted, body, self.doors)
+
+    def _controlled(
+        self, client: Answering, admitted: AdmittedRequest, body: bytes, control: Control
+    ) -> ControlExchange:
+        allowance = self.doors.allowance(admitted.requester)
+        return ControlExchange(client, admitted, body, Answers(control, allowance))
 
     async def _finish(self) -> None:
         for _ in range(TURNS_TO_CONNECT):

@@ -8,8 +8,10 @@ llhttp lets pass.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
-from secrets import token_hex
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
+from itertools import count
+from secrets import randbits
 from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -33,7 +35,9 @@ HIDDEN = re.compile(rb"%(?:2f|5c|00)|\\", re.IGNORECASE)
 """What only some programs take for a slash or the end of a path."""
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
-REQUEST_ID_BYTES = 8
+NUMBERS = count(randbits(63))
+"""What requests are called that their clients gave no name: no two processes begin with the same.
+"""
 
 WEB_SOCKET = b"websocket"
 BODILESS = {"GET", "HEAD"}
@@ -59,9 +63,13 @@ class RequestHead:
         self, method: bytes, target: bytes, version: str, fields: tuple[Field, ...]
     ) -> None:
         self.method, self.target, self.version, self.fields = method, target, version, fields
-        self._by_name = dict[bytes, list[bytes]]()
-        for name, value in fields:
-            self._by_name.setdefault(name.lower(), []).append(value.strip(b" \t"))
+
+    @cached_property
+    def _by_name(self) -> Mapping[bytes, list[bytes]]:
+        by_name = dict[bytes, list[bytes]]()
+        for name, value in self.fields:
+            by_name.setdefault(name.lower(), []).append(value.strip(b" \t"))
+        return by_name
 
     def values(self, name: bytes) -> list[bytes]:
         """What all fields of a name in lower case say."""
@@ -76,15 +84,13 @@ class RequestHead:
 class Request(NamedTuple):
     """A head that may be routed.
 
-    `path` has no query and is not decoded; `fields` are those that the engine is given. `length` is
-    None for a body in chunks, 0 without a body.
+    `path` has no query and is not decoded; `fields` are those that the engine is given.
     """
 
     method: str
     path: str
     target: bytes
     fields: tuple[Field, ...]
-    length: int | None
     expects: bool
     upgrades: bool = False
     """Whether it asks for a web socket, for which nothing may stand behind its head."""
@@ -131,7 +137,7 @@ def _request(head: RequestHead) -> Request | Refusal:
     segments = unquote_to_bytes(path).split(b"/")
     if HIDDEN.search(path) or b".." in segments or path.startswith(b"//"):
         return Refusal(400, f"found the path {path.decode()}, which programs read differently")
-    length = _length(head)
+    length = body_length(head)
     if length != 0 and head.method.decode() in BODILESS:
         return Refusal(400, f"found {head.method.decode()} with a body, expected none")
     return Request(
@@ -139,7 +145,6 @@ def _request(head: RequestHead) -> Request | Refusal:
         path=path.decode(),
         target=target,
         fields=tuple(end_to_end(head.fields)),
-        length=length,
         expects=head.value(b"expect").lower() == b"100-continue",
         upgrades=head.value(b"upgrade").lower() == WEB_SOCKET and length == 0,
     )
@@ -192,7 +197,7 @@ def _framing(head: RequestHead) -> Refusal | None:
     lengths, codings = head.values(b"content-length"), head.values(b"transfer-encoding")
     if lengths and codings:
         return Refusal(400, "found Content-Length and Transfer-Encoding, expected one of them")
-    if lengths and not _is_length(lengths):
+    if lengths and not (len(lengths) == 1 and is_length(lengths[0])):
         return Refusal(400, "Content-Length is not one whole number")
     if codings and (head.version == "1.0" or len(codings) > 1):
         return Refusal(400, "Transfer-Encoding stands twice, or in HTTP/1.0")
@@ -201,8 +206,9 @@ def _framing(head: RequestHead) -> Refusal | None:
     return None
 
 
-def _is_length(values: list[bytes]) -> bool:
-    return len(values) == 1 and values[0].isdigit() and len(values[0]) <= LONGEST_NUMBER
+def is_length(value: bytes) -> bool:
+    """Whether a Content-Length is one that all programs read alike."""
+    return value.isdigit() and len(value) <= LONGEST_NUMBER
 
 
 CHECKS: tuple[Callable[[RequestHead], Refusal | None], ...] = (
@@ -210,7 +216,8 @@ CHECKS: tuple[Callable[[RequestHead], Refusal | None], ...] = (
 )  # fmt: skip
 
 
-def _length(head: RequestHead) -> int | None:
+def body_length(head: RequestHead) -> int | None:
+    """How many bytes the body has: None where it comes in chunks, 0 without a body."""
     if head.values(b"transfer-encoding"):
         return None
     return int(head.value(b"content-length") or b"0")
@@ -248,7 +255,12 @@ def end_to_end(fields: tuple[Field, ...]) -> Iterator[Field]:
             yield name, value
 
 
-def request_id(head: RequestHead) -> bytes:
-    """The name that a client gives to its request, or one of ours."""
+def given_id(head: RequestHead) -> bytes:
+    """The name that a client gives to its request, b"" where it gives none that may be logged."""
     given = head.value(b"x-request-id")
-    return given if REQUEST_ID.fullmatch(given) else token_hex(REQUEST_ID_BYTES).encode()
+    return given if REQUEST_ID.fullmatch(given) else b""
+
+
+def new_id() -> bytes:
+    """A name for a request."""
+    return b"%016x" % next(NUMBERS)

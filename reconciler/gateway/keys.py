@@ -37,6 +37,11 @@ class Requester(NamedTuple):
     in_flight: int | None = None
     waiting: int | None = None
     wakes_by_listing: bool = False
+    expires: float | None = None
+
+    def has_expired(self, now: float) -> bool:
+        """Whether its key counts no more, by the wall clock."""
+        return self.expires is not None and self.expires <= now
 
     def may_use(self, model_name: str) -> bool:
         """Whether requests for a model are allowed."""
@@ -44,10 +49,9 @@ class Requester(NamedTuple):
 
 
 class KnownKey(NamedTuple):
-    """What a key is compared with, and whose it is until when."""
+    """What a key is compared with, and whose it is."""
 
     sha256: str
-    expires: float | None
     requester: Requester
 
 
@@ -62,7 +66,7 @@ OWNER = Requester("", GRANTS["admin"])
 """Who asks by the control socket, which only the user that runs this may use, and root."""
 
 
-UNKNOWN = KnownKey("0" * 64, None, NOBODY)
+UNKNOWN = KnownKey("0" * 64, NOBODY)
 """What a key is compared with that nobody knows, so that this takes as long."""
 
 
@@ -91,7 +95,7 @@ def _password(text: str) -> str:
 
 def known(ring: KeyRing) -> KnownKeys:
     """The keys by their ids, as each request looks them up."""
-    return {key.id: KnownKey(key.sha256, key.expires, _requester(key)) for key in ring.keys}
+    return {key.id: KnownKey(key.sha256, _requester(key)) for key in ring.keys}
 
 
 def _requester(key: AccessKey) -> Requester:
@@ -103,6 +107,7 @@ def _requester(key: AccessKey) -> Requester:
         key.in_flight,
         key.waiting,
         wakes_by_listing=key.wake_on_list and "infer" in scopes,
+        expires=key.expires,
     )
 
 
@@ -114,7 +119,7 @@ def requester(keys: KnownKeys, texts: Iterable[str], now: float) -> Requester | 
         said = "the key that was sent is none of `reconciler key list`" if texts else NONE_SENT
         makes = MAKE.format(scope="infer")
         return Refusal(401, f"{said}; {makes}, to be sent as Authorization: Bearer KEY")
-    if found.expires is not None and found.expires <= now:
+    if found.requester.has_expired(now):
         who = found.requester.name
         return Refusal(401, f"the key {who} has expired; {MAKE.format(scope='infer')}")
     return found.requester

@@ -14,14 +14,10 @@ class SeatsLobby:
     """The seats of one host, and a bell that rings when what requests want has changed."""
 
     def __init__(self) -> None:
+        self.awaited = 0
         self._seats: dict[str, Seat] = {}
         self._rung = anyio.Event()
         self.trouble = "the host has not been looked at yet"
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether any request waits here, so that the end of another may matter."""
-        return any(seat.is_awaited for seat in self._seats.values())
 
     def seat(self, seats: Iterable[Seat]) -> None:
         """Take which seats there are."""

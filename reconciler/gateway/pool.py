@@ -19,6 +19,7 @@ class Pool:
 
     def __init__(self, address: tuple[str, int], clock: Callable[[], float]) -> None:
         self.address = address
+        self.authority = f"{address[0]}:{address[1]}".encode()
         self._clock = clock
         self._is_open = True
         self._idle: list[tuple[float, EngineConnection]] = []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
 
-from reconciler.gateway.doorkeeper import AdmittedRequest, Judged
-from reconciler.gateway.head import LARGEST_HEAD, Refusal, Request, RequestHead
+from reconciler.gateway.head import LARGEST_HEAD, Refusal, RequestHead, new_id
+from reconciler.gateway.judged import AdmittedRequest, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ class RequestReader:
         self._judge, self._welcome = judge, welcome
         self._parser = httptools.HttpRequestParser(self)
         self.whole: deque[WholeRequest] = deque()
-        self.begun = 0
+        self.begun = self._came = 0
         self.is_reading = self.is_deaf = False
         """Whether a request has begun and is not whole, and whether no more is read."""
         self.left = b""
@@ -49,8 +49,8 @@ class RequestReader:
         self._begin()
 
     def _begin(self) -> None:
-        self._target, self._fields = b"", list[tuple[bytes, bytes]]()
-        self._raw = self._chunks = self._head_size = 0
+        self._target, self._version, self._fields = b"", "1.1", list[tuple[bytes, bytes]]()
+        self._raw = self._chunks = 0
         self._body = bytearray()
         self._judged: Judged | None = None
 
@@ -62,28 +62,23 @@ class RequestReader:
     @property
     def weight(self) -> int:
         """How many bytes of bodies are held here."""
-        return self.held + sum(len(one.body) for one in self.whole)
+        return self.held + (sum(len(one.body) for one in self.whole) if self.whole else 0)
 
     def feed(self, received: bytes) -> None:
         """Read what came."""
         if self.is_deaf:
             return
-        self._raw += len(received)
+        self._came = len(received)
+        self._raw += self._came
         try:
             rest = received
             while rest:
                 rest = self._parse(rest)
-        except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _TooLarge):
-                raise
-            self.fail(HEAD_TOO_LARGE)
         except httptools.HttpParserError as error:
             self.fail(self._unread(error))
-        if self.is_reading and self._is_refused:
-            # Its body is not waited for; what follows cannot be told from it.
-            self.fail(HEAD_TOO_LARGE)
-        elif self.is_reading and self._raw > self.held + self._most_framing:
-            # The parser keeps a field until it is whole, and tells of no piece of it.
+        # The body of what was refused is not waited for: what follows cannot be told from it.
+        # And the parser keeps a field until it is whole, and tells of no piece of it.
+        if self.is_reading and (self._is_refused or self._is_all_frame):
             self.fail(HEAD_TOO_LARGE)
 
     def close(self) -> None:
@@ -94,7 +89,7 @@ class RequestReader:
     def fail(self, refusal: Refusal) -> None:
         """Refuse what is being read, and read nothing more."""
         self.is_deaf, self.is_reading = True, False
-        judged = Judged(refusal, closes=True)
+        judged = Judged(refusal, new_id(), closes=True)
         # What was wrong first is told, however much came at once.
         if self._judged is not None and self._is_refused:
             judged = self._judged
@@ -105,8 +100,8 @@ class RequestReader:
         return self._judged is not None and isinstance(self._judged.found, Refusal)
 
     @property
-    def _most_framing(self) -> int:
-        return 2 * LARGEST_HEAD + self._chunks * CHUNK_FRAME
+    def _is_all_frame(self) -> bool:
+        return self._raw > self.held + 2 * LARGEST_HEAD + self._chunks * CHUNK_FRAME
 
     def _unread(self, error: Exception) -> Refusal:
         version = self._parser.get_http_version()
@@ -124,7 +119,7 @@ class RequestReader:
                 if self._judged.found.may_upgrade:
                     self._leave(self._judged, rest)
                     return b""
-                self._read_on(self._judged.found.request)
+                self._read_on(self._judged.length)
                 return rest
         return b""
 
@@ -133,14 +128,14 @@ class RequestReader:
         self.whole.append(WholeRequest(judged, b"", keeps=False, version="1.1"))
         self.is_deaf, self.is_reading, self.left = True, False, rest
 
-    def _read_on(self, request: Request) -> None:
+    def _read_on(self, length: int | None) -> None:
         """Read the body of a request that asked for another protocol, which is not offered here."""
         # The parser takes all behind its head for that protocol, though Java's client sends a body.
         self._parser = httptools.HttpRequestParser(self)
         self._is_resumed = True
         framed = b"Transfer-Encoding: chunked"
-        if request.length is not None:
-            framed = b"Content-Length: %d" % request.length
+        if length is not None:
+            framed = b"Content-Length: %d" % length
         self._parser.feed_data(self._resumed % framed)
 
     # What the parser calls.
@@ -156,37 +151,28 @@ class RequestReader:
         """Keep a piece of the target."""
         if not self._is_resumed:
             self._target += url
-            self._grow(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a field."""
         self._fields.append((name, value))
-        self._grow(len(name) + len(value))
-
-    def _grow(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > LARGEST_HEAD:
-            raise _TooLarge
 
     def on_headers_complete(self) -> None:
         """Judge the head before anything of the body is taken."""
         if self._is_resumed:
             self._is_resumed = False
             return
-        head = RequestHead(
-            self._parser.get_method(),
-            self._target,
-            self._parser.get_http_version(),
-            tuple(self._fields),
-        )
-        self._judged = self._judge(head)
-        if isinstance(self._judged.found, AdmittedRequest):
-            self._announced(self._judged.found.request, self._judged.largest)
-
-    def _announced(self, request: Request, largest: int) -> None:
-        if request.length is not None and request.length > largest:
-            self._judged = too_large(largest)
-        elif request.expects and not self.whole:
+        method, self._version = self._parser.get_method(), self._parser.get_http_version()
+        head = RequestHead(method, self._target, self._version, tuple(self._fields))
+        # A message that began in what came just now has no raw bytes yet.
+        if self._raw + self._came > LARGEST_HEAD and _size(head) > LARGEST_HEAD:
+            self._judged = Judged(HEAD_TOO_LARGE, new_id(), closes=True)
+            return
+        judged = self._judged = self._judge(head)
+        if isinstance(judged.found, Refusal):
+            return
+        if judged.length is not None and judged.length > judged.largest:
+            self._judged = too_large(judged)
+        elif judged.found.request.expects and not self.whole:
             self._welcome()
 
     def on_chunk_header(self) -> None:
@@ -199,7 +185,7 @@ class RequestReader:
             return
         self._body += piece
         if self.held > self._judged.largest:
-            self._judged = too_large(self._judged.largest)
+            self._judged = too_large(self._judged)
             self._body.clear()
 
     def on_message_complete(self) -> None:
@@ -211,24 +197,22 @@ class RequestReader:
             return
         self.is_reading = False
         if self._judged is not None:
-            version = self._parser.get_http_version()
             # Of HTTP/1.0 programs read differently what keeps a connection.
-            whole = WholeRequest(
-                self._judged, bytes(self._body), keeps and version == "1.1", version
-            )
+            keeps = keeps and self._version == "1.1"
+            whole = WholeRequest(self._judged, bytes(self._body), keeps, self._version)
             self.whole.append(whole)
         self._body = bytearray()
-
-
-class _TooLarge(Exception):
-    """The head of a request is larger than is taken."""
 
 
 HEAD_TOO_LARGE = Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes")
 
 
-def too_large(largest: int) -> Judged:
-    """The refusal of a body with more bytes than that."""
-    said = f"the body is larger than {largest / 1024 / 1024:g} MiB"
+def _size(head: RequestHead) -> int:
+    return len(head.target) + sum(len(name) + len(value) for name, value in head.fields)
+
+
+def too_large(judged: Judged) -> Judged:
+    """The refusal of a body with more bytes than are taken."""
+    said = f"the body is larger than {judged.largest / 1024 / 1024:g} MiB"
     more = "`limits` under `gateway` of inventory.yaml may allow more"
-    return Judged(Refusal(413, f"{said}; {more}"), closes=True)
+    return judged._replace(found=Refusal(413, f"{said}; {more}"), closes=True)

@@ -21,10 +21,8 @@ MOST_WAITING = 512
 class Bell(Protocol):
     """What is told that the demand for a seat has changed."""
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether any request waits at its host."""
-        ...
+    awaited: int
+    """For how many seats of its host any request waits."""
 
     def ring(self) -> None:
         """Take that it has."""
@@ -117,12 +115,14 @@ class Seat:
         # Several may come from another seat, each to its place among those who wait here.
         self._waiting.join(waiter, began, is_late=since is not None)
         if len(self._waiting) == 1:
+            self._bell.awaited += 1
             self._bell.ring()
         return began
 
     def leave(self, waiter: Waiter) -> None:
         """Take a request out of the queue, if it is there."""
         if self._waiting.leave(waiter) and not self._waiting:
+            self._bell.awaited -= 1
             self._bell.ring()
 
     def admit(self, identity: UnitIdentity, way: EngineWay) -> None:
@@ -187,10 +187,11 @@ class Seat:
         """Count it off again."""
         self.in_flight -= 1
         self._used = self._clock() if is_use else self._used
-        self._call_next()
-        # Only where a turn may wait for it: this is the path of every request.
-        if self.in_flight == 0 and self._bell.is_awaited:
-            self._bell.ring()
+        # Only where somebody waits for it: this is the path of every request.
+        if self._bell.awaited:
+            self._call_next()
+            if self.in_flight == 0:
+                self._bell.ring()
 
 
 def unseen(model_name: str) -> Refusal:

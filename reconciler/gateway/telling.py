@@ -14,7 +14,7 @@ from reconciler.gateway.routing import routing
 
 if TYPE_CHECKING:
     from reconciler.gateway.answering import Answering
-    from reconciler.gateway.doorkeeper import AdmittedRequest
+    from reconciler.gateway.judged import AdmittedRequest
     from reconciler.gateway.listing import ListedModel
     from reconciler.gateway.seats import Seats
 

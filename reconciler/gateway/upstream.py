@@ -32,13 +32,13 @@ def beneath_cookie(head: RequestHead, path: str) -> str | None:
     return None if shown is None else f"{PREFIX}{shown[1].decode('latin-1')}{path}"
 
 
-def outward(fields: Sequence[Field], model: str, engine: str) -> Iterator[Field]:
-    """An engine's fields for a page below its prefix; `engine` is its own address."""
+def outward(fields: Sequence[Field], model: str, engine: bytes) -> Iterator[Field]:
+    """An engine's fields for a page below its prefix; `engine` is its own host and port."""
     prefix, is_page = f"{PREFIX}{model}".encode(), False
     for name, value in fields:
         match name.lower():
             case b"location":
-                yield name, _location(value, prefix, engine.encode())
+                yield name, _location(value, prefix, engine)
             case b"set-cookie":
                 yield name, COOKIE_PATH.sub(rb"\g<1>" + prefix, value)
             case lowered:

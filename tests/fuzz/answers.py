@@ -33,7 +33,7 @@ class Asker:
     """Who waits for an answer, and asks again at once where the connection may be used again."""
 
     def __init__(self) -> None:
-        self.head = AnswerHead(0, b"", ())
+        self.head = AnswerHead(0, b"", (), {})
         self.body = bytearray()
         self.end = MORE
 

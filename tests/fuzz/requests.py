@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import h11
 
-from reconciler.gateway.doorkeeper import AdmittedRequest, Judged
-from reconciler.gateway.head import Refusal, RequestHead, end_to_end, judged
+from reconciler.gateway.head import Refusal, RequestHead, body_length, end_to_end, judged
+from reconciler.gateway.judged import AdmittedRequest, Judged
 from reconciler.gateway.keys import NOBODY
 from reconciler.gateway.reading import RequestReader, WholeRequest
 from reconciler.gateway.routes import ROUTER, TABLE, Entered
@@ -56,11 +56,11 @@ def read(pieces: Iterable[bytes]) -> Read:
 def _judge(head: RequestHead) -> Judged:
     found = judged(head, HOSTS)
     if isinstance(found, Refusal):
-        return Judged(found, closes=True)
+        return Judged(found, b"", closes=True)
     entered = ROUTER.find(found.method, found.path)
     # What is served nowhere is read like the rest: this is about bytes.
     into = Entered(TABLE[0], {}) if isinstance(entered, Refusal) else entered
-    return Judged(AdmittedRequest(found, into, NOBODY))
+    return Judged(AdmittedRequest(found, into, NOBODY), b"", length=body_length(head))
 
 
 def _welcome() -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from reconciler.errors import Misused, Unreachable
-from reconciler.gateway.doorkeeper import UNAUTHORIZED_SECONDS
+from reconciler.gateway.judged import UNAUTHORIZED_SECONDS
 from reconciler.gateway.keys import Requester
 from reconciler.gateway.listening import Listening
 from reconciler.gateway.routes import TABLE, Entrance

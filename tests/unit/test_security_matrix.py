@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from itertools import count, product
 from typing import NamedTuple
 
-from reconciler.gateway.doorkeeper import Doorkeeper, Entry, Judged
+from reconciler.gateway.doorkeeper import Doorkeeper, Entry
 from reconciler.gateway.guard import Doorway
 from reconciler.gateway.head import Refusal, RequestHead
+from reconciler.gateway.judged import Judged
 from reconciler.gateway.keys import GRANTS
 from reconciler.gateway.routes import PREFLIGHT, TABLE, Entrance
 from reconciler.gateway.seats import Seats
@@ -133,7 +134,7 @@ def cases() -> Iterator[Case]:
 def doorkeeper(ring: KeyRing | None) -> Doorkeeper:
     seats = Seats(lambda: NOW)
     seats.route(Routes(names=(NAME,), origins=(PAGE,)))
-    return Doorkeeper(seats, lambda: ring, lambda: NOW)
+    return Doorkeeper(seats, lambda: ring, (lambda: 0.0, lambda: NOW))
 
 
 Judge = Callable[[Case], Judged]

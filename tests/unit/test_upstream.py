@@ -13,7 +13,7 @@ from reconciler.gateway.upstream import beneath_cookie, beneath_page, outward
 from tests.gateway_stand import Stand, standing, until
 from tests.scripted_engine import Heard, ScriptedEngine, answers, scripted, streams
 
-ENGINE = "127.0.0.1:8080"
+ENGINE = b"127.0.0.1:8080"
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 2\r\n\r\nhi"
 
 
@@ -61,7 +61,7 @@ def test_the_last_page_is_remembered(cookie: str, meant: str | None) -> None:
     ("given", "told"),
     [
         ("/login?to=/", "/upstream/a/login?to=/"),
-        (f"http://{ENGINE}/login", "/upstream/a/login"),
+        (f"http://{ENGINE.decode()}/login", "/upstream/a/login"),
         ("login", "login"),
         ("//elsewhere/login", "//elsewhere/login"),
         ("https://elsewhere/login", "https://elsewhere/login"),

@@ -1,0 +1,63 @@
+"""Judged: what becomes of a request, as that is settled when its head is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from reconciler.gateway.head import Field, Refusal, Request
+from reconciler.gateway.keys import Requester
+from reconciler.gateway.naming import Spoken
+from reconciler.gateway.routes import Entered
+from reconciler.model.gateway import LARGEST_BODY
+
+REQUEST_ID = b"X-Request-ID"
+NAMED: Mapping[Spoken, tuple[bytes, ...]] = {"anthropic": (REQUEST_ID, b"request-id")}
+"""Where clients look for the name of their request; Anthropic's SDK looks elsewhere."""
+
+UNAUTHORIZED = 401
+UNAUTHORIZED_SECONDS = 0.05
+"""How long who sends no right key waits for that answer."""
+
+
+class AdmittedRequest(NamedTuple):
+    """A request that may come in: where to, and who asks."""
+
+    request: Request
+    entered: Entered
+    requester: Requester
+
+    @property
+    def may_upgrade(self) -> bool:
+        """Whether another protocol is spoken from here on, if the engine does."""
+        return self.request.upgrades and self.entered.entrance.answer == "upstream"
+
+
+class Judged(NamedTuple):
+    """What becomes of a request, and what its answer says beside.
+
+    `name` is what it is called; `spoken` is the protocol for errors; `let` are the fields by which
+    a page of another origin may read the answer; `closes` where what follows cannot be told from
+    it; `is_head` where an answer has no body; `largest` is how many bytes its own may have;
+    `length` how many it has by its head, None where it comes in chunks.
+    """
+
+    found: AdmittedRequest | Refusal
+    name: bytes
+    spoken: Spoken = "openai"
+    let: tuple[Field, ...] = ()
+    closes: bool = False
+    is_head: bool = False
+    largest: int = LARGEST_BODY
+    length: int | None = None
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What its answer says beside what the engine says."""
+        return (*((field, self.name) for field in NAMED.get(self.spoken, (REQUEST_ID,))), *self.let)
+
+    @property
+    def delay(self) -> float:
+        """How long the answer is kept back."""
+        is_unknown = isinstance(self.found, Refusal) and self.found.status == UNAUTHORIZED
+        return UNAUTHORIZED_SECONDS if is_unknown else 0.0
