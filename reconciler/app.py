@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from reconciler.config.source import FileSource
 from reconciler.config.state_folder import GitStateFolder
+from reconciler.core.live_tally import LiveTally
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.contained import contained
 from reconciler.edge import trace
@@ -77,6 +78,7 @@ class App:
     plans: PlanFiles
     folder: StateFolder
     keep: Keep
+    tally: LiveTally
 
     def adopted(self, server: Server) -> ImportedFlags:
         """Read the flags of a running server as keys of a model."""
@@ -198,11 +200,11 @@ def build(settings: Settings) -> App:
     clock = SystemClock()
     catalog = DriverCatalog(str(settings.host_directory), clock)
     data_directory = settings.data_directory
-    identity = _identity(data_directory, clock)
+    identity, tally = _identity(data_directory, clock), LiveTally()
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=SqliteJournal(JournalFile(data_directory / JOURNAL, clock)),
+        journal=SqliteJournal(JournalFile(data_directory / JOURNAL, clock), tally.appended),
         journal_directory=data_directory / JOURNAL,
         lock=FileLock(data_directory / "lock", _holder(), identity.keep),
         clock=clock,
@@ -212,6 +214,7 @@ def build(settings: Settings) -> App:
         identity=identity,
         former=_former(data_directory),
         data_directory=data_directory,
+        tally=tally,
     )
 
 

@@ -44,7 +44,7 @@ class ControlApi:
     """The control API of one process."""
 
     def __init__(self, app: ApiApp, doors: Doors) -> None:
-        meter = Meter(app.journal, doors, app.clock.wall())
+        meter = Meter(app, doors, app.clock.wall())
         self._served = Served(app, doors, meter, app.remembered())
 
     async def answer(self, asked: ControlRequest) -> ControlReply:

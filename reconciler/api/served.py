@@ -23,12 +23,12 @@ from reconciler.ports import (
     Keep,
     Lock,
 )
-from reconciler.verbs.context import Actor, Remembered
+from reconciler.verbs.context import Actor, Metered, Remembered
 from reconciler.verbs.metrics import Meter
 from reconciler.verbs.result import Outcome
 
 
-class ApiApp(Actor, Protocol):
+class ApiApp(Actor, Metered, Protocol):
     """What the API is made of."""
 
     @property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from anyio import CancelScope, CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, current_time, to_thread
 
 from reconciler.model.records import Record, Row
 from reconciler.store.journal_file import JournalFile
@@ -13,9 +13,14 @@ from reconciler.store.journal_file import JournalFile
 class SqliteJournal:
     """Rows in one file, awaited: a slow disk holds up what records, and nothing beside it."""
 
-    def __init__(self, file: JournalFile) -> None:
-        """Keep them in `file`, which nothing else in this process may use."""
-        self._file = file
+    def __init__(
+        self, file: JournalFile, appended: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Keep them in `file`, which nothing else in this process may use.
+
+        `appended` is told how many seconds each append took, also one that failed.
+        """
+        self._file, self._appended = file, appended
         # One call at a time keeps the order of rows, and the connection in one thread at a time
         # (ADR 0020).
         self._turn = CapacityLimiter(1)
@@ -42,9 +47,13 @@ class SqliteJournal:
         """
         # What is recorded has happened: a task that is cancelled still records it (ADR 0020).
         with CancelScope(shield=True):
-            row = await to_thread.run_sync(self._file.append, record, limiter=self._turn)
+            began = current_time()
+            try:
+                row = await to_thread.run_sync(self._file.append, record, limiter=self._turn)
+            finally:
+                self._appended(current_time() - began)
         # Mypy takes a scope for one that may swallow what is raised in it.
-        return row  # noqa: RET504
+        return row
 
     async def reopen(self) -> None:
         """Write on after a write that failed; raise as `JournalFile.reopen` does."""

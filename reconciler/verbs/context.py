@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from reconciler.core.live_tally import LiveTally
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache, HintsRead
 from reconciler.loop.interrupt import Interrupt
@@ -54,7 +55,15 @@ class Actor(Reader, Protocol):
         """Open what can be asked of a host, and done to it."""
 
 
-class Daemon(Actor, Protocol):
+class Metered(Reader, Protocol):
+    """What a verb that only looks is given as well that tells what this process did."""
+
+    @property
+    def tally(self) -> LiveTally:
+        """What it saw and did that no row says."""
+
+
+class Daemon(Actor, Metered, Protocol):
     """What a verb is given as well that acts for as long as it runs."""
 
     @property

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from reconciler import __version__
 from reconciler.core.row_tally import RowTally
 from reconciler.model.metrics import MetricFamily, gauged
-from reconciler.ports import Doors, JournalReader
+from reconciler.ports import Doors
+from reconciler.verbs.context import Metered
 
 
 class Meter:
     """Every number there is; rows are read when somebody asks, and each once."""
 
-    def __init__(self, journal: JournalReader, doors: Doors, since: float) -> None:
+    def __init__(self, app: Metered, doors: Doors, since: float) -> None:
         """Count what is recorded from a moment on, in seconds of the wall clock."""
-        self._journal, self._doors, self._tally = journal, doors, RowTally(since)
+        self._journal, self._live, self._doors = app.journal, app.tally, doors
+        self._tally = RowTally(since)
 
     async def read(self) -> tuple[MetricFamily, ...]:
         """Read them; raise JournalDamaged or DurabilityError."""
@@ -22,4 +26,5 @@ class Meter:
             if row.seq > self._tally.newest:
                 self._tally.take(row)
         built = gauged("build_info", "What runs here.", ("version",), {(__version__,): 1})
-        return (built, *self._doors.metrics(), *self._tally.families())
+        told = (self._doors.metrics(), self._tally.families(), self._live.families())
+        return (built, *chain.from_iterable(told))

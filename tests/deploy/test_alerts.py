@@ -11,6 +11,7 @@ from shutil import which
 import pytest
 from pydantic import JsonValue
 
+from reconciler.core.live_tally import LiveTally
 from reconciler.core.row_tally import RowTally
 from reconciler.gateway.seats import Seats
 from reconciler.model.records import Instant, Row, StepDone
@@ -34,7 +35,7 @@ def told() -> str:
         host="h", run=1, number=0, step="stop", model="a", outcome="done", evidence=evidence
     )
     tally.take(Row(seq=1, when=Instant(at=1.0, boot_id="b", boot=1.0), record=done))
-    return exposition((*seats.metrics(), *tally.families()))
+    return exposition((*seats.metrics(), *tally.families(), *LiveTally().families()))
 
 
 def expressions() -> list[str]:

@@ -122,7 +122,8 @@ async def test_a_cancelled_task_has_recorded_what_it_was_about_to_record(
 async def test_after_a_write_that_failed_it_is_written_on_once_that_is_asked_for(
     tmp_path: Path,
 ) -> None:
-    journal = SqliteJournal(JournalFile(tmp_path, SystemClock()))
+    told: list[float] = []
+    journal = SqliteJournal(JournalFile(tmp_path, SystemClock()), told.append)
     first = await journal.append(Retry(host="box"))
     with under_limit(resource.RLIMIT_FSIZE, 0), pytest.raises(WriteFailed):
         await journal.append(Retry(host="box"))
@@ -131,3 +132,4 @@ async def test_after_a_write_that_failed_it_is_written_on_once_that_is_asked_for
     await journal.reopen()
     second = await journal.append(Retry(host="box"))
     assert await journal.rows() == (first, second)
+    assert len(told) == 4, "how long each took, also one that failed"
