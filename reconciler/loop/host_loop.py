@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -11,6 +11,7 @@ import anyio
 from reconciler.core import policy
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
+from reconciler.core.live_tally import LiveTally
 from reconciler.core.recovery import Hints
 from reconciler.core.retries import RETRY
 from reconciler.errors import ReconcilerError, Unexpected, WriteFailed
@@ -72,6 +73,7 @@ class HostLoopDeps:
     say: Callable[[str], None]
     read_again: Callable[[], None]
     keep: Keep
+    tally: LiveTally = field(default_factory=LiveTally)
     doors: Doors | None = None
 
     def context(self, ports: PortsCache, interrupt: Interrupt) -> HostContext:
@@ -90,7 +92,9 @@ class HostLoop:
         self._deps = deps
         self._slice, self._provenance, self._rules = slice_, provenance, rules
         self._lobby = lobby = deps.doors.lobby(slice_.host.name) if deps.doors else None
-        self._turns = TurnTaking(lobby, deps.cache, deps.clock, deps.say) if lobby else None
+        self._turns = (
+            TurnTaking(lobby, deps.cache, deps.clock, deps.say, deps.tally) if lobby else None
+        )
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent, self._began = True, deps.clock.boot()

@@ -11,11 +11,13 @@ import anyio
 
 from reconciler.core import idleness, lending, policy, turns
 from reconciler.core.canonical import digest
+from reconciler.core.live_tally import LiveTally
 from reconciler.core.recovery import Hints
 from reconciler.core.turns import Seating, Turn
 from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.pausing import Pausing
 from reconciler.model.leasing import Leased, Released, Roused
 from reconciler.model.lending import Demand, Rules
 from reconciler.model.records import Instant, Lease
@@ -52,9 +54,15 @@ class TurnTaking:
     """The turns of one host. What is under way is never turned back: none is taken in a pass."""
 
     def __init__(
-        self, lobby: Lobby, cache: HintsCache, clock: Clock, say: Callable[[str], None]
+        self,
+        lobby: Lobby,
+        cache: HintsCache,
+        clock: Clock,
+        say: Callable[[str], None],
+        tally: LiveTally,
     ) -> None:
         self._lobby, self._cache, self._clock, self._say = lobby, cache, clock, say
+        self._pausing = Pausing(lobby, clock, tally)
         self._in_vain: Mapping[str, str] = {}
         self._rests = False
 
@@ -101,7 +109,7 @@ class TurnTaking:
                 return await self._turned(slice_, rules, stuck, sleeps=sleeps)
             except DurabilityError as error:
                 # What serves goes on; another model comes in when that can be recorded again.
-                self._lobby.pause(())
+                self._pausing.pause(())
                 trouble = f"requests bring nothing in: {error.message}"
                 self._lobby.report(trouble)
                 self._say(f"{slice_.host.name}: {trouble}")
@@ -119,8 +127,9 @@ class TurnTaking:
             missing = self._missing(slice_) if stuck and not seated.rests else ()
             self._lobby.explain(dict.fromkeys(missing, stuck))
             found = self._decided(seated, hints, {*refused, *missing})
-            self._lobby.pause(found.pause)
+            self._pausing.pause(found.pause)
             if await self._recorded(found, seated):
+                self._pausing.turned()
                 return False
             await self._let_go(seated)
             rest = self._rest_seconds(seated, hints, now)

@@ -41,5 +41,6 @@ def loop_deps(
         say,
         app.edits.look,
         app.keep,
+        app.tally,
         doors,
     )

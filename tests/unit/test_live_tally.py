@@ -24,3 +24,13 @@ def test_it_is_told_how_long_rows_took() -> None:
         "journal_append_seconds_sum 7.0199999999999996",
         "journal_append_seconds_count 2",
     } <= told(tally)
+
+
+def test_it_is_told_for_how_long_requests_waited_for_another_models_turn() -> None:
+    tally = LiveTally()
+    tally.paused("a", 2.0)
+    tally.paused("a", 0.0)
+    assert {
+        'turns_paused_seconds_sum{model="a"} 2',
+        'turns_paused_seconds_count{model="a"} 2',
+    } <= told(tally)

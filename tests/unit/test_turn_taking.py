@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from reconciler.core.canonical import digest
+from reconciler.core.live_tally import LiveTally
 from reconciler.errors import WriteFailed
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
@@ -93,7 +94,8 @@ class Turns:
         self.idles = False
         self.journal = FullAtTimes(self.rows, Life())
         self.cache = HintsCache(self.journal)
-        self.taking = TurnTaking(self.lobby, self.cache, self.clock, self.said.append)
+        self.tally, say = LiveTally(), self.said.append
+        self.taking = TurnTaking(self.lobby, self.cache, self.clock, say, self.tally)
 
     async def taken(
         self, within: float = 1e6, stuck: str = "", *, sleeps: bool = False
