@@ -11,6 +11,7 @@ import anyio
 
 from reconciler.core.attempts import attempt_key
 from reconciler.core.canonical import digest
+from reconciler.core.live_tally import LiveTally
 from reconciler.edge.notify import SystemdSupervisor
 from reconciler.errors import LockHeld
 from reconciler.fakes.edits import FakeEdits
@@ -34,7 +35,7 @@ from reconciler.model.records import (
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
-from reconciler.ports import Clock, HostPorts, Journal, Supervisor
+from reconciler.ports import Clock, Doors, HostPorts, Journal, Supervisor
 from reconciler.store.journal_file import JournalFile
 from reconciler.verbs import delegate
 from reconciler.verbs.context import Actor
@@ -85,6 +86,8 @@ class WatchedWorld:
         self.life = Life()
         self.said: list[str] = []
         self.supervisor: Supervisor = SystemdSupervisor({})
+        self.tally = LiveTally()
+        self.doors: Doors | None = None
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Watcher]:
@@ -99,6 +102,8 @@ class WatchedWorld:
             self.said.append,
             self.read_again,
             raised,
+            self.tally,
+            self.doors,
         )
         watcher = Watcher(deps, self.edits, self.supervisor)
         async with anyio.create_task_group() as group:

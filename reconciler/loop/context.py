@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from reconciler.core import observe_scope
+from reconciler.core.live_tally import LiveTally
 from reconciler.core.recovery import Hints
 from reconciler.loop.claim import HostClaim
 from reconciler.loop.hints_cache import HintsCache
@@ -34,6 +35,7 @@ class HostContext:
     interrupt: Interrupt
     say: Callable[[str], None]
     keep: Keep
+    tally: LiveTally = field(default_factory=LiveTally)
 
     @property
     def journal(self) -> Journal:
@@ -52,7 +54,9 @@ class HostContext:
     async def look(self, slice_: Slice, hints: Hints) -> Observed:
         """What a plan for a slice reads of its host."""
         may_run = observe_scope.may_run(slice_, hints)
-        return await self.observer(slice_).for_planning(may_run)
+        observed = await self.observer(slice_).for_planning(may_run)
+        self.tally.saw(slice_.host.name, observed)
+        return observed
 
     def observer(self, slice_: Slice) -> Observer:
         """What looks at the host of a slice."""

@@ -20,6 +20,7 @@ from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.load_ending import LoadEnding
+from reconciler.loop.metering import Metering
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
@@ -79,7 +80,14 @@ class HostLoopDeps:
     def context(self, ports: PortsCache, interrupt: Interrupt) -> HostContext:
         """What one pass is given."""
         return HostContext(
-            ports, self.cache, self.clock, self.controller, interrupt, self.say, self.keep
+            ports,
+            self.cache,
+            self.clock,
+            self.controller,
+            interrupt,
+            self.say,
+            self.keep,
+            self.tally,
         )
 
 
@@ -95,6 +103,7 @@ class HostLoop:
         self._turns = (
             TurnTaking(lobby, deps.cache, deps.clock, deps.say, deps.tally) if lobby else None
         )
+        self._metering = Metering(deps.tally)
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent, self._began = True, deps.clock.boot()
@@ -275,7 +284,8 @@ class HostLoop:
         """Wait until a pass is asked for, a unit ends, or it is time."""
         calm = self._calm_seconds()
         ports = self._ports(self._slice)
-        world = await self._seen(ports)
+        observer = Observer(ports, self._slice, self._deps.clock, remembered(await self._hints()))
+        world = await self._seen(observer)
         units = self._units(world)
         at_once = self._is_in_doubt(units)
         async with anyio.create_task_group() as group:
@@ -283,6 +293,7 @@ class HostLoop:
                 group.start_soon(self._attend, ports.access, unit.identity)
             if self._turns is not None:
                 group.start_soon(self._take_turns, self._turns, self._sleeps(world))
+                group.start_soon(self._metering.read, observer, self._slice)
             with anyio.move_on_after(max(calm, 0.0 if at_once else await self._rest_seconds())):
                 await self._stirred.wait()
                 await self._calm_down(calm)
@@ -294,12 +305,12 @@ class HostLoop:
         self._doubted = len(units) < len(self._slice.active or ()) and not self._doubted
         return self._doubted
 
-    async def _seen(self, ports: HostPorts) -> Observed:
-        hints = remembered(await self._hints())
-        observer = Observer(ports, self._slice, self._deps.clock, hints)
+    async def _seen(self, observer: Observer) -> Observed:
         power = (POWER(self._host),) if self._rules.sleeps else ()
         units = (UNIT(self._host, name) for name in self._slice.active or ())
-        return await observer.look((*power, *units))
+        world = await observer.look((*power, *units))
+        self._deps.tally.saw(self._host, world)
+        return world
 
     def _units(self, world: Observed) -> list[Unit]:
         keys = [UNIT(self._host, name) for name in self._slice.active or ()]

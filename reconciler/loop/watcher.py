@@ -83,6 +83,7 @@ class Watcher:
             self._say(f"{told}\n{KEPT if self._loops else IDLE} until that changes")
             return
         self._say(_following(told))
+        self._deps.tally.follows(told)
         if self._deps.doors is not None:
             later = self._deps.doors.route(routes(told))
             if later:

@@ -21,6 +21,7 @@ from tests.needs import FOLDERS, Wanting
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS, DASHBOARD = DEPLOY / "alerts.yml", DEPLOY / "grafana.json"
+GUIDE, WORD = DEPLOY.parent / "docs" / "gateway.md", re.compile("`([a-z_]+)`")
 NAMES = re.compile(r"reconciler_[a-z_]+")
 ENDINGS = re.compile(r"_bucket$")
 
@@ -49,6 +50,13 @@ def test_every_number_that_is_asked_for_is_told(file: Path) -> None:
     text = file.read_text() if file is ALERTS else " ".join(expressions())
     known = set(re.findall(r"# TYPE (\S+)", told()))
     assert {ENDINGS.sub("", name) for name in NAMES.findall(text)} <= known
+
+
+def test_every_number_that_is_told_is_explained_and_no_other() -> None:
+    cells = re.findall(r"^\| (`reconciler_[^|]*) \|", GUIDE.read_text(), re.MULTILINE)
+    words = (name.removeprefix("reconciler_") for one in cells for name in WORD.findall(one))
+    told_of = {f"reconciler_{name}" for name in words}
+    assert told_of == set(re.findall(r"# TYPE (\S+)", told())) | {"reconciler_build_info"}
 
 
 def test_prometheus_reads_what_is_told_and_what_is_shipped(tmp_path: Path) -> None:
