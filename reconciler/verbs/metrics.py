@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from reconciler import __version__
+from reconciler.core.label_bound import LabelBound
 from reconciler.core.row_tally import RowTally
 from reconciler.model.metrics import MetricFamily, gauged
 from reconciler.ports import Doors
@@ -17,7 +18,7 @@ class Meter:
     def __init__(self, app: Metered, doors: Doors, since: float) -> None:
         """Count what is recorded from a moment on, in seconds of the wall clock."""
         self._journal, self._live, self._doors = app.journal, app.tally, doors
-        self._tally = RowTally(since)
+        self._tally, self._bound = RowTally(since), LabelBound()
 
     async def read(self) -> tuple[MetricFamily, ...]:
         """Read them; raise JournalDamaged or DurabilityError."""
@@ -27,4 +28,4 @@ class Meter:
                 self._tally.take(row)
         built = gauged("build_info", "What runs here.", ("version",), {(__version__,): 1})
         told = (self._doors.metrics(), self._tally.families(), self._live.families())
-        return (built, *chain.from_iterable(told))
+        return tuple(map(self._bound.bounded, (built, *chain.from_iterable(told))))
