@@ -65,7 +65,7 @@ class LiveTally:
 
     def families(self) -> Iterator[MetricFamily]:
         """All of it."""
-        told = "Seconds that the journal took for a row, its disk included, also for one that failed."
+        told = "Seconds that the journal took for a row, with its disk, also for one that failed."
         yield timed("journal_append_seconds", told, (), {(): self._appends})
         told = "Seconds that new requests of a model waited until what it answered had ended."
         yield timed("turns_paused_seconds", told, ("model",), self._pauses)

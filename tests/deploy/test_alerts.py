@@ -23,7 +23,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS, DASHBOARD = DEPLOY / "alerts.yml", DEPLOY / "grafana.json"
 GUIDE, WORD = DEPLOY.parent / "docs" / "gateway.md", re.compile("`([a-z_]+)`")
 NAMES = re.compile(r"reconciler_[a-z_]+")
-ENDINGS = re.compile(r"_bucket$")
+ENDINGS = re.compile("_(bucket|count|sum)$")
 
 
 def told() -> str:
