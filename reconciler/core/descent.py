@@ -31,11 +31,12 @@ def sent_after(before: SentDown | None, row: Row, record: StepIntent) -> SentDow
 
 def arrived_after(sent: SentDown | None, record: StepDone) -> SentDown | None:
     """What is remembered of a host's way down once a step about its power has ended."""
-    if record.step == "wake" and record.outcome in {"done", "skipped"}:
+    has_ended = record.outcome in {"done", "skipped"}
+    if record.step == "wake" and has_ended:
         return None
     if record.step not in ENDS_DOWN or sent is None:
         return sent
-    if record.outcome == "done":
+    if has_ended:
         return sent.model_copy(update={"seen": str(record.evidence.get(SEEN, ""))})
     # A host that accepted may still go down after the wait for it is over (ADR 0009).
     return sent if sent.is_heard else None

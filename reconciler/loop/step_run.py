@@ -371,7 +371,7 @@ class StepRun:
 def _down(step: AnyStep, seen: StepEnd) -> Evidence:
     """By what a host was observed to be down, where the step ended so."""
     power = seen.world.value(POWER(step.host))
-    if power is None or not step.ends_down or seen.outcome != "done":
+    if power is None or not step.ends_down or seen.outcome not in {"done", "skipped"}:
         return {}
     return {SEEN: power.because}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from reconciler.core.power import SILENCE_SECONDS
-from reconciler.fakes.ports import FakeDrivers, FakePower
+from reconciler.core.recovery import of_host
+from reconciler.fakes.ports import FakeAccess, FakeDrivers, FakePower
 from reconciler.loop.interrupt import Interrupt
 from reconciler.model import power
-from reconciler.model.facts import Fact
+from reconciler.model.facts import Contact, Fact
 from tests.crash.sleepers import is_off
 from tests.crash.stage import Stage, serving_a
 from tests.crash.story import wants
+from tests.sample_worlds import HOST
 
 
 def unplugged(way: str) -> Stage:
@@ -98,3 +100,26 @@ def test_a_wait_for_silence_ends_when_it_is_interrupted() -> None:
     assert verdict.message == "interrupted by Ctrl-C"
     assert stage.world.clock.boot() - began < SILENCE_SECONDS
     assert stage.kept().rows() == rows
+
+
+class GoneMeanwhile(FakeAccess):
+    """A host that is down by the time that the step begins which was to wait for that."""
+
+    async def contact(self) -> Fact[Contact]:
+        if "appended run-opened" in self.host.life.calls:
+            self.host.world.cut_power()
+        return await super().contact()
+
+
+def test_a_host_that_is_down_before_it_is_waited_for_is_known_to_be_so_when_the_run_ends() -> None:
+    stage = wants(serving_a(), "a", power="off")
+    stage.command("appended accepted")
+    stage.parts = FakeDrivers(access=GoneMeanwhile)
+    stage.ends("applied")
+    rows = stage.kept().rows()
+    sent = of_host(rows, HOST).sent_down
+    assert sent is not None
+    assert sent.seen == "its socket says so"
+    stage.parts = FakeDrivers()
+    stage.ends("in_sync")
+    assert stage.kept().rows() == rows, "nothing is left to be told of what has ended"

@@ -210,6 +210,8 @@ def test_a_host_that_was_seen_to_be_down_is_remembered_with_who_saw_it() -> None
     assert after(going(), ACCEPTED, went("done", "await_down", seen="silence")).sent_down == sent(
         boot_id="boot", seen="silence"
     )
+    skipped = went("skipped", "await_down", seen="silence")
+    assert after(going(), ACCEPTED, skipped).sent_down == sent(boot_id="boot", seen="silence")
 
 
 def test_a_host_that_a_later_controller_saw_to_be_down_is_remembered_with_how() -> None:
