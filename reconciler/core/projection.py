@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.core import lending, phrases
@@ -20,7 +21,6 @@ from reconciler.model.observed import POWER, TESTIMONY, UNIT, Observed
 from reconciler.model.records import (
     Carried,
     OpenRun,
-    Record,
     Row,
     RunClosed,
     RunOpened,
@@ -85,45 +85,63 @@ def _phase(host: str, model_name: str, observed: Observed) -> str:
     return seen.health.phase if seen.health and seen.unit is not None else "absent"
 
 
-def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def history(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Every run with its provenance, steps and verdict, oldest first."""
-    runs = {run.seq: _opened(run) for run in sorted(_runs(rows), key=lambda run: run.seq)}
-    for number, run in runs.items():
-        if run["continues"] in runs:
-            runs[run["continues"]].update(
-                verdict="cut short", message=f"run {number} continued from what was there"
-            )
-    asked = dict[str, str]()
+    told = RunHistory()
     for row in rows:
-        if isinstance(row.record, Leased):
-            asked[row.record.host] = row.record.request
-        elif isinstance(row.record, RunOpened) and row.record.mode == "lease":
-            runs[row.seq]["request"] = asked.get(row.record.host, "")
-        _tell(row.record, runs)
-    return list(runs.values())
+        told.take(row)
+    return told.told()
 
 
-def _tell(record: Record, runs: dict[int, dict[str, Any]]) -> None:
-    """Add to a run that is known how one of its steps, or it itself, ended."""
-    if isinstance(record, StepDone) and record.run in runs:
-        runs[record.run]["steps"].append(_step(record))
-    elif isinstance(record, RunClosed) and record.run in runs:
-        runs[record.run].update(
-            verdict=record.verdict,
-            reason=record.reason,
-            message=record.message,
-            log=list(record.log),
-        )
+class RunHistory:
+    """Every run of the rows that it takes; of the rows themselves nothing is kept."""
+
+    def __init__(self) -> None:
+        self._runs = dict[int, dict[str, Any]]()
+        self._requests = dict[str, str]()
+        self._early = defaultdict[int, list[StepDone]](list)
+
+    def told(self) -> list[dict[str, Any]]:
+        """The runs with their provenance, steps and verdict, oldest first."""
+        return [self._runs[number] for number in sorted(self._runs)]
+
+    def take(self, row: Row) -> None:
+        """Take a row; they come in their order."""
+        match row.record:
+            case Leased() as leased:
+                self._requests[leased.host] = leased.request
+            case RunOpened() as opened:
+                self._open(OpenRun(seq=row.seq, at=row.at, opened=opened))
+                if opened.mode == "lease":
+                    self._runs[row.seq]["request"] = self._requests.get(opened.host, "")
+            case Carried(open_run=OpenRun() as run):
+                self._open(run)
+            case StepDone() as done if done.run in self._runs:
+                self._runs[done.run]["steps"].append(_step(done))
+            case StepDone() as done:
+                # What opened its run may be forgotten, and the run restated after its first steps.
+                self._early[done.run].append(done)
+            case RunClosed() as closed if closed.run in self._runs:
+                self._runs[closed.run].update(_ended(closed))
+            case _:
+                pass
+
+    def _open(self, run: OpenRun) -> None:
+        if run.seq in self._runs:
+            return
+        told = self._runs[run.seq] = _opened(run)
+        told["steps"] += map(_step, self._early.pop(run.seq, ()))
+        before = self._runs.get(told["continues"])
+        if before is not None:
+            says = f"run {run.seq} continued from what was there"
+            before.update(verdict="cut short", message=says)
 
 
-def _runs(rows: Iterable[Row]) -> Iterator[OpenRun]:
-    # The row that opened a run may be forgotten, and the run restated after its first steps.
-    for row in rows:
-        record = row.record
-        if isinstance(record, RunOpened):
-            yield OpenRun(seq=row.seq, at=row.at, opened=record)
-        elif isinstance(record, Carried) and record.open_run is not None:
-            yield record.open_run
+def _ended(closed: RunClosed) -> Mapping[str, Any]:
+    log = list(closed.log)
+    return {
+        "verdict": closed.verdict, "reason": closed.reason, "message": closed.message, "log": log,
+    }  # fmt: skip
 
 
 def _opened(run: OpenRun) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint
@@ -77,15 +77,17 @@ class MortalJournal:
         self._life = life
         self._then = then
 
-    async def rows(self) -> Sequence[Row]:
-        """Read all rows, oldest first."""
-        return await self.since(0)
-
     async def since(self, after: int) -> Sequence[Row]:
         """Read the rows after a number, oldest first."""
         await checkpoint()
         self._life.cross("rows")
         return tuple(self._journal.since(after))
+
+    async def parts(self, after: int) -> AsyncIterator[Sequence[Row]]:
+        """Read the same, as one part."""
+        rows = await self.since(after)
+        if rows:
+            yield rows
 
     async def newest(self) -> int:
         """Look up the number of the newest row."""

@@ -26,12 +26,13 @@ class HintsRead:
         self._known: dict[str, Hints] = {}
         self._new: dict[str, list[Row]] = {}
         self._read: int | None = None
-        self._newest_at = 0.0
+        self.newest_at = 0.0
+        """When the newest row that was read was written, in seconds of the wall clock."""
 
     async def hints(self, host: str) -> Hints:
         """What is known of a host now; raise JournalDamaged or DurabilityError."""
         await self.newest()
-        return replace(self._folded(host), newest_at=self._newest_at)
+        return replace(self._folded(host), newest_at=self.newest_at)
 
     async def newest(self) -> int:
         """Read what is new, and tell the number of the newest row; raise as `hints` does."""
@@ -48,12 +49,16 @@ class HintsRead:
         return self._known[host]
 
     async def _catch_up(self) -> None:
-        new = await self._journal.since(self._read or 0)
+        async for part in self._journal.parts(self._read or 0):
+            # Another host may have caught up while this one waited for the rows.
+            for row in (one for one in part if one.seq > (self._read or 0)):
+                self._new.setdefault(row.record.host, []).append(row)
+                self._read, self.newest_at = row.seq, row.at
+            for host in tuple(self._new):
+                # Part by part, so that nothing waits for long; what fails is told who asks for it.
+                with suppress(Exception):
+                    self._folded(host)
         self._read = self._read or 0
-        # Another host may have caught up while this one waited for the rows.
-        for row in (one for one in new if one.seq > self._read):
-            self._new.setdefault(row.record.host, []).append(row)
-            self._read, self._newest_at = row.seq, row.at
 
 
 class HintsCache(HintsRead):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -156,15 +156,18 @@ class JournalReader(Protocol):
 
     # Awaited, because a disk may take its time while other hosts have work to do (ADR 0020).
 
-    async def rows(self) -> Sequence[Row]:
-        """All rows, oldest first.
+    async def since(self, after: int) -> Sequence[Row]:
+        """All rows after a number, oldest first.
 
         Raise JournalDamaged, or DurabilityError when they cannot be read now.
         """
         ...
 
-    async def since(self, after: int) -> Sequence[Row]:
-        """All rows after a number, oldest first; raise as `rows` does."""
+    def parts(self, after: int) -> AsyncIterator[Sequence[Row]]:
+        """All rows after a number, oldest first, a few at a time; raise as `since` does.
+
+        Where they may be many, nothing else in this process has to wait for all of them.
+        """
         ...
 
     async def newest(self) -> int:

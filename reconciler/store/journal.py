@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 from anyio import CancelScope, CapacityLimiter, current_time, to_thread
 
 from reconciler.model.records import Record, Row
 from reconciler.store.journal_file import JournalFile
+
+PART = 250
+"""How many rows are read at a time where all may be: about 10 ms of work, for reader and file."""
 
 
 class SqliteJournal:
@@ -25,16 +30,25 @@ class SqliteJournal:
         # (ADR 0020).
         self._turn = CapacityLimiter(1)
 
-    async def rows(self) -> Sequence[Row]:
-        """All rows, oldest first.
+    async def since(self, after: int) -> Sequence[Row]:
+        """All rows after a number, oldest first.
 
         Raise JournalDamaged, or DurabilityError when they cannot be read now.
         """
-        return await self.since(0)
+        return await self._read(after, sys.maxsize)
 
-    async def since(self, after: int) -> Sequence[Row]:
-        """All rows after a number, oldest first; raise as `rows` does."""
-        return await to_thread.run_sync(lambda: tuple(self._file.since(after)), limiter=self._turn)
+    async def parts(self, after: int) -> AsyncIterator[Sequence[Row]]:
+        """All rows after a number, oldest first, a few at a time; raise as `since` does."""
+        part = await self._read(after, PART)
+        while part:
+            yield part
+            # Meanwhile others have their turn: a whole journal takes a second, and what stays of
+            # that many rows is looked through by the garbage collector, which nothing passes.
+            part = await self._read(part[-1].seq, PART) if len(part) == PART else ()
+
+    async def _read(self, after: int, most: int) -> Sequence[Row]:
+        read = partial(self._file.since, after, most)
+        return await to_thread.run_sync(lambda: tuple(read()), limiter=self._turn)
 
     async def newest(self) -> int:
         """The number of the newest row, 0 when there is none; raise DurabilityError."""

@@ -10,8 +10,10 @@ known of hosts is restated at the end.
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import finalize
@@ -93,8 +95,8 @@ class JournalFile:
         """
         return tuple(self.since(0))
 
-    def since(self, after: int) -> Iterator[Row]:
-        """Yield the rows after a number, oldest first; raise as `rows` does.
+    def since(self, after: int, most: int = sys.maxsize) -> Iterator[Row]:
+        """Yield the rows after a number, oldest first, `most` at most; raise as `rows` does.
 
         Rows up to one that was checked before are not read again while those after it continue its
         chain.
@@ -110,7 +112,8 @@ class JournalFile:
             # that are read after it.
             head = self._head.read()
             with self._reading() as connection:
-                yield from self._checked(connection, head or self._head.read(), after)
+                rows = self._checked(connection, head or self._head.read(), after)
+                yield from islice(rows, most)
         except OSError as error:
             raise unreadable(self._file, str(error.strerror)) from error
 
@@ -150,6 +153,9 @@ class JournalFile:
             digests[number] = raw.digest
             if number > after and raw.kind != FOOT:
                 yield self._understood(raw)
+        # What was there before, and is no more, answers for no head.
+        for gone in [one for one in digests if one > number]:
+            del digests[gone]
         self._head.check(digests, head)
 
     def _known(self, connection: sqlite3.Connection, after: int) -> int:
@@ -158,10 +164,8 @@ class JournalFile:
             "SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1"
         ).fetchone()
         found = connection.execute("SELECT digest FROM record WHERE seq = ?", (after,)).fetchone()
-        digests = self._seen.digests
-        if first == self._seen.first and found and found[0] == digests.get(after):
-            for number in [one for one in digests if one > after]:
-                del digests[number]
+        is_alike = first == self._seen.first
+        if is_alike and found and found[0] == self._seen.digests.get(after):
             return after
         foot = {first[0]: first[2]} if first and first[1] == FOOT else {0: NOTHING}
         self._seen = CheckedChain(first, foot)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.core import idleness
 from reconciler.core.ownership import Ownership
-from reconciler.core.recovery import Hints, of_host
+from reconciler.core.recovery import Hints
 from reconciler.core.report import findings
 from reconciler.core.report.levels import wrong
 from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreachable
@@ -15,12 +15,11 @@ from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.lending import NOTHING_LENT
 from reconciler.model.onhost.host import AskMachine
-from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import AccessReader
 from reconciler.verbs import machine_probe
-from reconciler.verbs.context import Reader
+from reconciler.verbs.context import Reader, Remembered
 from reconciler.verbs.hosts import among
 from reconciler.verbs.result import ERROR, OK, Outcome
 
@@ -32,9 +31,10 @@ async def run(reader: Reader, host: str | None) -> Outcome[Findings]:
     """
     wanted, of_files = _files(reader)
     chosen = _chosen(wanted, host) if wanted else []
-    rows, of_journal = await _rows(reader)
-    of_clock = findings.of_time(rows, reader.clock.wall())
-    of_hosts = await _all(reader, chosen, rows)
+    known = reader.remembered()
+    of_journal = await _of_journal(known)
+    of_clock = () if of_journal else findings.of_time(known.newest_at, reader.clock.wall())
+    of_hosts = await _all(reader, chosen, None if of_journal else known)
     document = Findings(
         hosts=tuple(slice_.host.name for slice_ in chosen),
         findings=(*of_files, *of_journal, *of_clock, *of_hosts),
@@ -59,19 +59,21 @@ def _files(reader: Reader) -> tuple[Wanted | None, tuple[Finding, ...]]:
     return wanted, tuple(findings.of_provenance(wanted.provenance))
 
 
-async def _rows(reader: Reader) -> tuple[Sequence[Row], tuple[Finding, ...]]:
+async def _of_journal(known: Remembered) -> tuple[Finding, ...]:
     try:
-        return await reader.journal.rows(), ()
+        await known.newest()
     except DurabilityError as error:
-        return (), (wrong("journal", error.found, error.fix),)
+        return (wrong("journal", error.found, error.fix),)
+    return ()
 
 
-async def _all(reader: Reader, slices: Sequence[Slice], rows: Sequence[Row]) -> list[Finding]:
+async def _all(reader: Reader, slices: Sequence[Slice], known: Remembered | None) -> list[Finding]:
     found = [*await _own(reader)]
     for slice_ in slices:
         try:
             with unforeseen(reader.keep):
-                found += await _host(reader, slice_, of_host(rows, slice_.host.name))
+                hints = await known.hints(slice_.host.name) if known else Hints()
+                found += await _host(reader, slice_, hints)
         except Unexpected as error:
             # A defect at one host must not hide what is wrong with the others.
             found.append(findings.of_defect(slice_.host.name, error.message))

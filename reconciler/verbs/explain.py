@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from reconciler.core.projection import history
 from reconciler.core.report.config_keys import Guide
 from reconciler.core.report.explain import of_host, of_model, of_reason, of_run, of_step, of_word
 from reconciler.edge.error_pages import reasons, words
@@ -20,6 +19,7 @@ from reconciler.ports import EditableSource
 from reconciler.render.documents import ExplainDocument
 from reconciler.steps.plan import STEPS
 from reconciler.verbs.context import Reader
+from reconciler.verbs.past import told
 from reconciler.verbs.result import Outcome
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
@@ -95,7 +95,8 @@ def _general(names: _Names, subject: str) -> Iterator[Explanation]:
 
 
 async def _runs(reader: Reader, names: _Names, subject: str) -> list[Explanation]:
-    runs = history(await reader.journal.rows())
+    # Only who asks for a run waits for all rows to be read.
+    runs = await told(reader.journal) if subject.isdecimal() else []
     return [of_run(one, names.reasons) for one in runs if str(one["run"]) == subject]
 
 

@@ -22,10 +22,11 @@ class Meter:
 
     async def read(self) -> tuple[MetricFamily, ...]:
         """Read them; raise JournalDamaged or DurabilityError."""
-        for row in await self._journal.since(self._tally.newest):
-            # Who asked at the same time may have read it meanwhile.
-            if row.seq > self._tally.newest:
-                self._tally.take(row)
+        async for part in self._journal.parts(self._tally.newest):
+            for row in part:
+                # Who asked at the same time may have read it meanwhile.
+                if row.seq > self._tally.newest:
+                    self._tally.take(row)
         built = gauged("build_info", "What runs here.", ("version",), {(__version__,): 1})
         told = (self._doors.metrics(), self._tally.families(), self._live.families())
         return tuple(map(self._bound.bounded, (built, *chain.from_iterable(told))))

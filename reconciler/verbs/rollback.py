@@ -32,7 +32,7 @@ async def run(
         raise Refused(wanted.provenance.objection)
     name = _one_host(wanted, host)
     now = wanted.slices[name]
-    chosen = _chosen(promoted(await app.journal.rows(), name), run_number, digest(now))
+    chosen = _chosen(await _promoted(app, name), run_number, digest(now))
     asked = await _record(app, now, chosen)
     request = apply.ApplyRequest(trigger="rollback", noting=(asked,), approved=approved)
     outcome = await apply.run(app, request, caller)
@@ -75,6 +75,13 @@ def _redefined(then: Slice, now: Slice) -> str:
     changed = [name for name in then.active or () if then.model(name) != now.model(name)]
     models = " and ".join(changed)
     return f", and inventory.yaml define {models} as it did then" if changed else ""
+
+
+async def _promoted(app: Actor, host: str) -> dict[int, RunOpened]:
+    runs = list[Row]()
+    async for part in app.journal.parts(0):
+        runs += (row for row in part if isinstance(row.record, RunOpened | RunClosed))
+    return promoted(runs, host)
 
 
 def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:

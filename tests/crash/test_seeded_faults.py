@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -166,8 +166,8 @@ class Broken:
     journal: Journal
     passes: Callable[[Record], Record | None]
 
-    async def rows(self) -> Sequence[Row]:
-        return await self.since(0)
+    async def parts(self, after: int) -> AsyncIterator[Sequence[Row]]:
+        yield await self.since(after)
 
     async def since(self, after: int) -> Sequence[Row]:
         kept = [(row, self.passes(row.record)) for row in await self.journal.since(after)]
@@ -181,7 +181,7 @@ class Broken:
     async def append(self, record: Record) -> Row:
         kept = self.passes(record)
         if kept is None:
-            return Row(seq=len(await self.journal.rows()) + 1, when=instant(0.0), record=record)
+            return Row(seq=len(await self.journal.since(0)) + 1, when=instant(0.0), record=record)
         return await self.journal.append(kept)
 
     async def reopen(self) -> None:
@@ -195,8 +195,8 @@ class Late:
     journal: Journal
     waiting: Record | None = None
 
-    async def rows(self) -> Sequence[Row]:
-        return await self.since(0)
+    async def parts(self, after: int) -> AsyncIterator[Sequence[Row]]:
+        yield await self.since(after)
 
     async def since(self, after: int) -> Sequence[Row]:
         await self._catch_up()
@@ -211,7 +211,7 @@ class Late:
     async def append(self, record: Record) -> Row:
         await self._catch_up()
         self.waiting = record
-        return Row(seq=len(await self.journal.rows()) + 1, when=instant(0.0), record=record)
+        return Row(seq=len(await self.journal.since(0)) + 1, when=instant(0.0), record=record)
 
     async def _catch_up(self) -> None:
         if self.waiting is not None:

@@ -96,7 +96,7 @@ def test_a_controller_keeps_its_hosts_after_a_reboot(here: Stack) -> None:
     """What an earlier boot left: its claim, and the row of the journal that announced it."""
     before = claim(here)
     app = build(settings({}, None, str(here.folder / "data")))
-    rows = app.run(app.journal.rows)
+    rows = app.run(app.journal.since, 0)
     assert [row.when.boot_id for row in rows if row.record.kind == "claimed"] == [before["boot"]]
     here.apply()
     assert list(here.engines()) == ["tiny-b"]

@@ -56,7 +56,7 @@ class Api:
         return answer.json()
 
     async def rows(self, kind: str) -> list[Row]:
-        return [row for row in await self.app.journal.rows() if row.record.kind == kind]
+        return [row for row in await self.app.journal.since(0) if row.record.kind == kind]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import WriteFailed
 from reconciler.model.records import Retry
+from reconciler.store import journal as store_journal
 from reconciler.store.journal import SqliteJournal
 from reconciler.store.journal_file import JournalFile
 from tests.faults import under_limit
@@ -91,7 +92,7 @@ async def test_a_disk_that_waits_for_another_task_of_the_loop_is_written_to(
         group.start_soon(journal.append, Retry(host="a"))
         await anyio.lowlevel.checkpoint()
         turned.set()
-    assert [row.record.host for row in await journal.rows()] == ["a"]
+    assert [row.record.host for row in await journal.since(0)] == ["a"]
 
 
 async def test_rows_are_in_the_order_in_which_they_were_given(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ async def test_rows_are_in_the_order_in_which_they_were_given(tmp_path: Path) ->
     async with anyio.create_task_group() as group:
         for number in range(ROWS):
             group.start_soon(journal.append, Retry(host=f"host{number}"))
-    rows = await journal.rows()
+    rows = await journal.since(0)
     assert [row.record.host for row in rows] == [f"host{number}" for number in range(ROWS)]
     assert await journal.newest() == ROWS
     assert await journal.since(ROWS - 1) == rows[-1:]
@@ -116,7 +117,7 @@ async def test_a_cancelled_task_has_recorded_what_it_was_about_to_record(
     with anyio.CancelScope() as cancelled:
         cancelled.cancel()
         await journal.append(Retry(host="b"))
-    assert [row.record.host for row in await journal.rows()] == ["a", "b"]
+    assert [row.record.host for row in await journal.since(0)] == ["a", "b"]
 
 
 async def test_after_a_write_that_failed_it_is_written_on_once_that_is_asked_for(
@@ -131,5 +132,18 @@ async def test_after_a_write_that_failed_it_is_written_on_once_that_is_asked_for
         await journal.append(Retry(host="box"))
     await journal.reopen()
     second = await journal.append(Retry(host="box"))
-    assert await journal.rows() == (first, second)
+    assert await journal.since(0) == (first, second)
     assert len(told) == 4, "how long each took, also one that failed"
+
+
+async def test_what_reads_all_rows_lets_others_write_between_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_journal, "PART", 2)
+    journal = SqliteJournal(JournalFile(tmp_path, SystemClock()))
+    written = [await journal.append(Retry(host=f"host{number}")) for number in range(3)]
+    parts = journal.parts(0)
+    assert [*await anext(parts)] == written[:2]
+    written.append(await journal.append(Retry(host="meanwhile")))
+    assert [row async for part in parts for row in part] == written[2:]
+    assert [part async for part in journal.parts(written[-1].seq)] == []

@@ -52,7 +52,7 @@ def test_a_journal_is_read_and_written_whatever_its_folder_is_called(
     tmp_path: Path, name: str
 ) -> None:
     app = build(settings({"HOME": str(tmp_path)}, None, str(tmp_path / name)))
-    assert app.run(app.journal.rows) == ()
+    assert app.run(app.journal.since, 0) == ()
     assert app.run(app.journal.newest) == 0
 
 

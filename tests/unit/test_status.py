@@ -12,6 +12,7 @@ from reconciler.core.phrases import quarantined, seen
 from reconciler.core.planner import plan
 from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
+from reconciler.core.retention import carried
 from reconciler.model.facts import Fingerprint, Health, Known, Phase, Saved, Unit, Unknown
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.leasing import Leased
@@ -228,6 +229,13 @@ def test_history_tells_what_ended_with_a_unit_although_it_was_to_be_kept(
 ) -> None:
     (run,) = history(rows(opened(), done(step="stop", evidence={"gone": True, "lost": lost})))
     assert [step["said"] for step in run["steps"]] == [said]
+
+
+def test_a_run_that_is_restated_while_its_opening_is_still_kept_is_told_once() -> None:
+    said = rows(opened(), done())
+    (restated,) = carried(said, ())
+    (run,) = history([*said, *rows(opened(), done(), restated, done(step="stop"))[2:]])
+    assert [step["step"] for step in run["steps"]] == ["start", "stop"]
 
 
 def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:

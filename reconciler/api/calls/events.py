@@ -10,7 +10,7 @@ from reconciler.api.served import Served
 from reconciler.errors import Misused, ReconcilerError
 from reconciler.gateway.control import ControlReply, ControlRequest
 from reconciler.model.records import Row
-from reconciler.verbs.contained import contained
+from reconciler.verbs.contained import contained, each_contained
 
 GLANCE_SECONDS = 0.25
 BEAT_GLANCES = 40
@@ -32,11 +32,13 @@ async def _written(served: Served, after: int) -> AsyncIterator[bytes]:
     glances = 0
     try:
         while True:
-            rows = await contained(served.keep, _since(served, after))
-            for row in rows:
-                yield _event(row)
-            after = rows[-1].seq if rows else after
-            glances = 0 if rows else glances + 1
+            before, newest = after, await contained(served.keep, served.journal.newest())
+            if newest > before:
+                async for rows in each_contained(served.keep, served.journal.parts(before)):
+                    for row in rows:
+                        yield _event(row)
+                    after = rows[-1].seq
+            glances = 0 if after > before else glances + 1
             if glances == BEAT_GLANCES:
                 glances = 0
                 yield BEAT
@@ -44,12 +46,6 @@ async def _written(served: Served, after: int) -> AsyncIterator[bytes]:
     except ReconcilerError as error:
         said = json.dumps({"message": error.message, "type": error.reason})
         yield f"event: error\ndata: {said}\n\n".encode()
-
-
-async def _since(served: Served, after: int) -> tuple[Row, ...]:
-    if await served.journal.newest() <= after:
-        return ()
-    return tuple(await served.journal.since(after))
 
 
 def _event(row: Row) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -29,7 +29,6 @@ from reconciler.model.observed import (
     ModelFact,
     Observed,
 )
-from reconciler.model.records import Row
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.target import Provenance
 
@@ -107,9 +106,9 @@ def of_own_silence(reason: str) -> Finding:
     return wrong("data directory", found, fix)
 
 
-def of_time(rows: Sequence[Row], wall: float) -> Iterator[Finding]:
-    """Yield that the clock, in wall clock seconds, is behind what was recorded."""
-    behind = rows[-1].at - wall if rows else 0.0
+def of_time(newest_at: float, wall: float) -> Iterator[Finding]:
+    """Yield that the clock, in wall clock seconds, is behind when the newest row was written."""
+    behind = newest_at - wall
     if behind > CLOCK_SLACK:
         found = (
             f"the clock is {behind:.0f} s behind the newest row of the journal, so nothing that"
