@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -172,6 +173,7 @@ class Case(Value):
     expected: Expected = Expected(exit="", plan="")
 
 
+@cache
 def read(path: Path) -> Case:
     """Return a case; raise ValidationError for a word that the notation does not have."""
     return Case.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))

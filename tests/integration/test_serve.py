@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from openai.types.chat import ChatCompletionUserMessageParam
 
 from reconciler.verbs.result import INTERRUPTED
 from tests.running import until
@@ -22,7 +21,6 @@ from tests.stack import COMMAND_SECONDS, Stack, stack
 CLIENTS = 8
 SWITCHES = 3
 TAKEN = re.compile(r"requests are taken at (http://\S+)/v1")
-HELLO: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "Hello"}]
 REREAD = {
     "model": "active",
     "max_tokens": 1,

@@ -62,7 +62,7 @@ def at_a_glance(wanted: Slice, world: Observed, names: Iterable[str], known: Hin
 
 
 @QUICK
-@given(cases() | st.sampled_from([read(path) for path in sorted(FOLDER.glob("*.yaml"))]))
+@given(cases() | st.sampled_from(sorted(FOLDER.glob("*.yaml"))).map(read))
 @example(read(FOLDER / "replaced_files_switch.yaml"))
 def test_a_pass_looks_at_all_that_its_plan_depends_on(case: Case) -> None:
     wanted, known, world = target(wanted_slice(case)), hints(case), seen(case)

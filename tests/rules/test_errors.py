@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import reconciler.edge.http_reply  # noqa: F401 - defines an error of its own
 from reconciler.core import phrases
@@ -37,7 +38,17 @@ def written(module: Module) -> set[str]:
 
 
 ERRORS = {error.__name__ for error in tree(ReconcilerError)}
-REASONS = of_runs() | {reason for module in modules(PACKAGE) for reason in written(module)}
+
+
+@cache
+def reasons() -> set[str]:
+    """Return every reason that is written in the package, or made of a step's kind."""
+    return of_runs() | {reason for module in modules(PACKAGE) for reason in written(module)}
+
+
+def said() -> list[str]:
+    """Return the names of all that people may meet."""
+    return sorted(ERRORS | reasons())
 
 
 def sections() -> dict[str, str]:
@@ -50,14 +61,14 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-@for_each(sorted(ERRORS | REASONS))
+@for_each(said)
 def test_every_error_and_every_reason_has_a_heading(name: str) -> None:
     assert name in sections()
 
 
 @for_each(sorted(sections()))
 def test_every_heading_is_of_something_that_may_be_said_and_tells_what_to_do(name: str) -> None:
-    assert name in ERRORS | REASONS
+    assert name in said()
     assert re.match(r"- Found: (.|\n)+\n- Do: ", sections()[name])
 
 
@@ -69,4 +80,4 @@ def test_the_rule_sees_the_reasons_of_runs_and_of_status() -> None:
         "InSync",
         "RolledBack",
         "RunOpen",
-    } <= REASONS
+    } <= reasons()

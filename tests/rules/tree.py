@@ -37,13 +37,18 @@ class Module:
         return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def for_each(values: Iterable[T]) -> Callable[[Callable[[T], None]], Callable[[], None]]:
-    """Hold a rule over each of these in one test, which tells of all that break it."""
+def for_each(
+    values: Iterable[T] | Callable[[], Iterable[T]],
+) -> Callable[[Callable[[T], None]], Callable[[], None]]:
+    """Hold a rule over each of these in one test, which tells of all that break it.
+
+    What takes long to find is given as a function: every worker imports this, and one runs it.
+    """
 
     # As a case each they would be six thousand, which cost more than what they check.
     def held(rule: Callable[[T], None]) -> Callable[[], None]:
         def test() -> None:
-            rest, broken = [*values], list[str]()
+            rest, broken = [*(values() if callable(values) else values)], list[str]()
             assert rest, "a rule over nothing is no rule"
             for value in rest:
                 try:

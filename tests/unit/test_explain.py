@@ -26,7 +26,8 @@ from tests.casefile import (
     read,
 )
 from tests.casework import looked
-from tests.rules.test_errors import ERRORS, REASONS
+from tests.rules.test_errors import said
+from tests.rules.tree import for_each
 
 
 def says(explanation: Explanation) -> dict[str, str]:
@@ -219,7 +220,7 @@ def test_a_run_for_requests_says_so_and_is_no_state_to_go_back_to() -> None:
     assert told["end"] == "it was reached and stayed healthy"
 
 
-@pytest.mark.parametrize("name", sorted(ERRORS | REASONS))
+@for_each(said)
 def test_every_error_and_reason_is_told_with_what_to_do(name: str) -> None:
     told = says(of_reason(name, reasons()[name]))
     assert told["found"]
