@@ -15,6 +15,7 @@ from reconciler.core.live_tally import LiveTally
 from reconciler.core.recovery import Hints
 from reconciler.core.retries import RETRY
 from reconciler.errors import ReconcilerError, Unexpected, WriteFailed
+from reconciler.loop import unrecorded
 from reconciler.loop.beside import beside
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
@@ -204,7 +205,7 @@ class HostLoop:
             beside(partial(self._end_loads, slice_, rules)),
             beside(partial(self._end_rest, idles=idles)),
         ):
-            verdict = await reconcile(request, context)
+            verdict = await self._reconciled(request, context)
         if verdict.outcome == "interrupted":
             return
         if asked is not None:
@@ -217,6 +218,14 @@ class HostLoop:
         if not turned and await self._has_repaired(verdict, digest(slice_)):
             self._repairs.append(self._deps.clock.boot())
         self._remember(verdict, digest(slice_))
+
+    async def _reconciled(self, request: PassRequest, context: HostContext) -> HostVerdict:
+        try:
+            return await reconcile(request, context)
+        except WriteFailed:
+            if self._lobby is not None:
+                await unrecorded.admitted(request.slice, context)
+            raise
 
     async def _end_loads(self, slice_: Slice, rules: Rules) -> None:
         """End what is being brought in once no request waits for it any more."""

@@ -50,11 +50,11 @@ from reconciler.store.journal_format import (
     version_of,
 )
 from reconciler.store.journal_head import Head, HeadFile, is_headed
+from reconciler.store.journal_view import BUSY_SECONDS, viewed
 
 if TYPE_CHECKING:
     from reconciler.ports import Clock
 
-BUSY_SECONDS = 10.0
 ALL_KEPT = Retention()
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
@@ -126,8 +126,16 @@ class JournalFile:
         try:
             if not self._file.exists():
                 return 0
-            # Kept open, because a watch asks whenever something stirs in the journal's folder.
-            self._reader = self._reader or self._reader_opened()
+            if self._reader is not None:
+                return newest_in(self._reader)
+            view = viewed(self._file)
+            if not view.lasts:
+                with closing(view.connection) as connection:
+                    return newest_in(connection)
+            # Kept open, because a watch asks whenever something stirs in the journal's folder. At
+            # exit it is closed before a writer that was opened sooner, as in `close`.
+            self._reader = view.connection
+            finalize(self, self._reader.close)
             return newest_in(self._reader)
         except OSError as error:
             raise unreadable(self._file, str(error.strerror)) from error
@@ -256,18 +264,6 @@ class JournalFile:
         connection.execute("PRAGMA journal_mode=WAL")
         return connection
 
-    def _reader_opened(self) -> sqlite3.Connection:
-        """Open a connection that reads, until this object or the process ends."""
-        connection = sqlite3.connect(
-            f"{self._file.absolute().as_uri()}?mode=ro",
-            uri=True,
-            timeout=BUSY_SECONDS,
-            check_same_thread=False,
-        )
-        # At exit it is closed before a writer that was opened sooner, as in `close`.
-        finalize(self, connection.close)
-        return connection
-
     def _insert(self, connection: sqlite3.Connection, record: Record) -> tuple[Row, str]:
         newest, previous = end_of(connection)
         now = self._clock.instant()
@@ -308,11 +304,7 @@ class JournalFile:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(
-                sqlite3.connect(
-                    f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS
-                )
-            ) as connection:
+            with closing(viewed(self._file).connection) as connection:
                 version = version_of(connection)
                 if version not in {0, *READABLE}:
                     raise self._of_another_format(version)

@@ -43,10 +43,10 @@ class FileLock:
             self._take(descriptor, f"{self._holder[:HOLDER_CHARACTERS]}\n{OBEYS if obeys else ''}")
             self._prepare()
             yield
-            # Emptied and never removed: of a file that is removed under a lock, two processes may
-            # each hold one.
+            # Blanked and never removed: of a file that is removed under a lock, two processes may
+            # each hold one. It keeps its room, for whoever begins on a disk that is full by then.
             with suppress(OSError):
-                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, b" " * os.fstat(descriptor).st_size, 0)
         finally:
             os.close(descriptor)
 
@@ -64,8 +64,8 @@ class FileLock:
     def _take(self, descriptor: int, text: str) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, text.encode())
+            # Whoever held it may have been killed: of what that wrote, nothing is left over.
+            os.ftruncate(descriptor, os.pwrite(descriptor, text.encode(), 0))
         except BlockingIOError as error:
             raise _taken(os.read(descriptor, HOLDER_BYTES)) from error
         except OSError as error:
@@ -85,7 +85,7 @@ class FileLock:
 
 def _taken(written: bytes) -> LockHeld:
     # The holder may not have written its name yet.
-    holder, _, manner = written.decode(errors="replace").partition("\n")
+    holder, _, manner = written.decode(errors="replace").strip(" ").partition("\n")
     who = holder or "another process"
     return LockHeld(
         f"{who} acts on this data directory now; wait for it, or stop it", obeys=manner == OBEYS

@@ -17,6 +17,7 @@ import pytest
 
 from tests import faults
 from tests.integration.test_serve import started
+from tests.needs import Wanting
 from tests.running import until
 from tests.served import served
 from tests.stack import COMMAND_SECONDS, Stack, stack
@@ -153,6 +154,23 @@ def test_on_a_full_disk_requests_go_on_and_switches_stop_until_there_is_room(her
         until(lambda: readiness(address) == "", within=COMMAND_SECONDS)
         here.becomes("tiny-b")
         assert asked(address, "tiny-b").status_code == 200
+
+
+def test_what_serves_is_reached_also_by_a_gateway_that_begins_on_a_full_disk(here: Stack) -> None:
+    where = here.folder / "data"
+    with faults.disk(where) as is_disk:
+        if not is_disk:
+            raise Wanting("a file system of its own", "run as root, who may mount one")
+        with started(here) as (address, _):
+            until(lambda: readiness(address) == "", within=COMMAND_SECONDS)
+        faults.full(where)
+        with started(here) as (address, process):
+            assert asked(address).status_code == 200
+            until(lambda: "cannot be written" in readiness(address), within=COMMAND_SECONDS)
+            faults.emptied(where)
+            process.send_signal(signal.SIGHUP)
+            until(lambda: readiness(address) == "", within=COMMAND_SECONDS)
+            assert asked(address, "tiny-b").status_code == 200, "it switches again"
 
 
 def readiness(address: str) -> str:

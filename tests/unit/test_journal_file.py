@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import sqlite3
 from pathlib import Path
@@ -15,6 +16,7 @@ from reconciler.model.records import Retry, RunClosed, StepDone, StepIntent
 from reconciler.store.journal_file import JournalFile
 from reconciler.store.journal_format import VERSION
 from tests.clocks import StoppedClock
+from tests.faults import under_limit
 from tests.runs import run_opened
 
 
@@ -281,3 +283,34 @@ def test_rows_after_one_that_was_checked_must_continue_its_chain(tmp_path: Path)
     connection.close()
     with pytest.raises(JournalDamaged, match="row 3 is not what was written"):
         list(journal.since(2))
+
+
+def test_on_a_full_disk_a_journal_is_read_whose_rows_are_all_in_its_file(tmp_path: Path) -> None:
+    first = sqlite_journal(tmp_path)
+    rows = [first.append(intent(1)), first.append(intent(2))]
+    first.close()
+    again = sqlite_journal(tmp_path)
+    with under_limit(resource.RLIMIT_FSIZE, 0):
+        assert list(again.rows()) == rows
+        assert [again.newest(), again.newest()] == [2, 2]
+        with pytest.raises(WriteFailed):
+            again.append(intent(3))
+    again.reopen()
+    sqlite_journal(tmp_path).append(intent(3))
+    assert again.newest() == 3, "what others write is seen once there is room"
+
+
+def test_on_a_full_disk_a_journal_with_rows_in_its_log_is_not_read_in_part(tmp_path: Path) -> None:
+    writer = sqlite_journal(tmp_path / "before")
+    writer.append(intent(1))
+    shutil.copytree(
+        tmp_path / "before", tmp_path / "after", ignore=lambda *_: {"journal.sqlite-shm"}
+    )
+    writer.close()
+    after = sqlite_journal(tmp_path / "after")
+    with (
+        under_limit(resource.RLIMIT_FSIZE, 0),
+        pytest.raises(DurabilityError, match="cannot be read"),
+    ):
+        after.rows()
+    assert [row.record for row in after.rows()] == [intent(1)]

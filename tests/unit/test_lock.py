@@ -111,7 +111,14 @@ def test_a_disk_that_is_full_when_the_lock_is_let_go_fails_nothing_that_was_done
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with FileLock(tmp_path / "lock", "me").held():
-        monkeypatch.setattr(os, "ftruncate", full)
+        monkeypatch.setattr(os, "pwrite", full)
+
+
+def test_whoever_held_it_leaves_room_for_the_next_one_and_no_name(tmp_path: Path) -> None:
+    for name in ("the first, with a long name", "me"):
+        with FileLock(tmp_path / "lock", name).held(obeys=True):
+            assert (tmp_path / "lock").read_text() == f"{name}\nobeys"
+        assert (tmp_path / "lock").read_text().isspace(), "written over, not made smaller"
 
 
 def test_who_has_no_home_is_told_so_and_nothing_about_the_root_directory(

@@ -20,12 +20,16 @@ taken it answers nobody who asks how it is, for 3.8 s where 6 clients kept their
 
 def admit_recipe(change: AdmitChange, observed: Observed) -> Recipe:
     """The step that lets requests through, after all that the model waits for."""
+    after = (("restore_slots", change.model), ("await_healthy", change.model))
+    return Recipe((StepDraft(admit_step(change, observed), change.cause, after=after),))
+
+
+def admit_step(change: AdmitChange, observed: Observed) -> Admit:
+    """The step alone."""
     fingerprint = ModelSight(observed, change.host, change.model).fingerprint
     places = fingerprint.places if fingerprint is not None else 0
     at_once = (places or UNKNOWN_PLACES) + QUEUED
-    step = Admit(host=change.host, model=change.model, port=change.port, at_once=at_once)
-    after = (("restore_slots", change.model), ("await_healthy", change.model))
-    return Recipe((StepDraft(step, change.cause, after=after),))
+    return Admit(host=change.host, model=change.model, port=change.port, at_once=at_once)
 
 
 def hold_recipe(change: StopChange, observed: Observed) -> Recipe:
