@@ -167,7 +167,8 @@ async def _key(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         asked.waiting,
         wake_on_list=asked.wake_on_list,
     )
-    return key.add(app.keys, app.clock, asked.name, words)
+    note = key.unchecked(app.source, words.models)
+    return key.add(app.keys, app.clock, asked.name, words, note)
 
 
 async def _doctor(asked: argparse.Namespace, app: App) -> Outcome[Value]:

@@ -18,11 +18,11 @@ def parse_until(text: str, wall: float) -> float:
     Raise Misused.
     """
     now = datetime.fromtimestamp(wall).astimezone()
-    moment = _after(text, now) or _today(text, now) or _dated(text)
+    moment = _after(text, now) or _today(text, now) or _dated(text) or _said(text)
     if moment is None:
         raise Misused(f'found {text}, expected when it ends: "2h", "18:30" or "2026-12-24 18:30"')
     if moment <= now:
-        raise Misused(f"{text} has passed; it is {said_at(wall)} here")
+        raise Misused(f"{text} has passed; it is {said_at(wall)}")
     return moment.timestamp()
 
 
@@ -35,13 +35,16 @@ def parse_span(text: str) -> float | None:
 
 
 def said_at(wall: float) -> str:
-    """A moment as `parse_until` takes it, in the time of this place."""
-    return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M}"
+    """A moment in the time of this place, which is named: who reads it may be elsewhere.
+
+    `parse_until` takes it.
+    """
+    return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def said_time(wall: float) -> str:
     """A moment that is near, in the time of this place."""
-    return f"at {datetime.fromtimestamp(wall).astimezone():%H:%M:%S}"
+    return f"at {datetime.fromtimestamp(wall).astimezone():%H:%M:%S %Z}"
 
 
 def _after(text: str, now: datetime) -> datetime | None:
@@ -61,6 +64,13 @@ def _today(text: str, now: datetime) -> datetime | None:
     except ValueError:
         return None
     return moment + DAY if moment <= now else moment
+
+
+def _said(text: str) -> datetime | None:
+    """A moment as `said_at` tells it here: the names of other zones mean one thing or another."""
+    moment, _, zone = text.rpartition(" ")
+    found = _dated(moment)
+    return found if found is not None and found.tzname() == zone else None
 
 
 def _dated(text: str) -> datetime | None:

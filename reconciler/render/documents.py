@@ -218,3 +218,6 @@ class KeysDocument(Value):
     made: str = Field(
         description="The key itself, told this once when it is made; empty otherwise."
     )
+    note: str = Field(
+        default="", description="What could not be checked of what was asked for; empty otherwise."
+    )

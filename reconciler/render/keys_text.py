@@ -19,7 +19,8 @@ def keys_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     if document["made"]:
         name = document["keys"][0]["name"]
         said = f"This is the key {name}, and it is told only now: keep it where its client reads it"
-        return f"{document['made']}\n{said}, to be sent as Authorization: Bearer KEY."
+        note = f"\nNote: {document['note']}" if document["note"] else ""
+        return f"{document['made']}\n{said}, to be sent as Authorization: Bearer KEY.{note}"
     return "\n".join(map(_line, document["keys"])) or NONE_YET
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from reconciler.core.deadlines import parse_until
 from reconciler.core.wording import listed
 from reconciler.edge.key_file import KeyFile, new_secret
-from reconciler.errors import Misused
+from reconciler.errors import ConfigError, Misused
 from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
 from reconciler.model.key_scope import KeyScope
 from reconciler.model.names import NAME_PATTERN
 from reconciler.model.problem import nearest
-from reconciler.ports import Clock
+from reconciler.ports import Clock, Source
 from reconciler.render.documents import KeyDocument, KeysDocument
+from reconciler.verbs.hosts import home
 from reconciler.verbs.result import Outcome
 
 A_NAME = "a name of lower case letters, digits, dots, dashes and underscores, such as laptop"
@@ -33,8 +34,29 @@ class KeyWords:
     wake_on_list: bool = False
 
 
-def add(file: KeyFile, clock: Clock, name: str, words: KeyWords) -> Outcome[KeysDocument]:
-    """Make a key; raise Misused for a name that is taken or none, or an end that has passed."""
+def unchecked(source: Source, model_names: Collection[str]) -> str:
+    """Why it is not known whether these models are there, empty where they are.
+
+    Raise Misused for one that no file names: a key for it would open nothing.
+    """
+    if not model_names:
+        return ""
+    try:
+        wanted = source.read()
+    except ConfigError as error:
+        return f"whether there is {listed(model_names)} could not be seen: {error.message}"
+    for name in model_names:
+        home(wanted, name)
+    return ""
+
+
+def add(
+    file: KeyFile, clock: Clock, name: str, words: KeyWords, note: str = ""
+) -> Outcome[KeysDocument]:
+    """Make a key; raise Misused for a name that is taken or none, or an end that has passed.
+
+    `note` is told with it.
+    """
     for word in (name, *words.models):
         if not re.fullmatch(NAME_PATTERN, word):
             raise Misused(f"found {word}, expected {A_NAME}")
@@ -52,7 +74,7 @@ def add(file: KeyFile, clock: Clock, name: str, words: KeyWords) -> Outcome[Keys
         wake_on_list=words.wake_on_list,
     )
     file.change(lambda ring: _with(ring, made))
-    return Outcome(_document((made,), written(id_, secret)))
+    return Outcome(_document((made,), written(id_, secret), note))
 
 
 def remove(file: KeyFile, name: str) -> Outcome[KeysDocument]:
@@ -86,8 +108,8 @@ def _unknown(name: str, ring: KeyRing) -> Misused:
     return Misused(f"there is no key {name}{nearest(name, names)}; there are: {listed(names)}")
 
 
-def _document(keys: Collection[AccessKey], made: str = "") -> KeysDocument:
-    return KeysDocument(keys=tuple(map(_shown, keys)), made=made)
+def _document(keys: Collection[AccessKey], made: str = "", note: str = "") -> KeysDocument:
+    return KeysDocument(keys=tuple(map(_shown, keys)), made=made, note=note)
 
 
 def _shown(key: AccessKey) -> KeyDocument:

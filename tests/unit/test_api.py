@@ -213,20 +213,6 @@ async def test_over_tcp_without_keys_one_may_look_and_not_act(folder: Path) -> N
         assert "this needs a key of the scope operate, and none has been made" in refused.text
 
 
-async def test_keys_are_made_told_and_removed(folder: Path) -> None:
-    async with standing(folder, "keyed") as api:
-        made = await api.local.post(f"{V1}/keys", json={"name": "ops", "scopes": ["operate"]})
-        bearer = {"Authorization": f"Bearer {made.json()['made']}"}
-        assert [one["name"] for one in (await api.get("/keys"))["keys"]] == ["ops"]
-        assert (await api.tcp.get(f"{V1}/version")).status_code == HTTPStatus.UNAUTHORIZED
-        assert (await api.tcp.get(f"{V1}/version", headers=bearer)).status_code == HTTPStatus.OK
-        pruned = await api.tcp.post(f"{V1}/apply", json={"prune": True}, headers=bearer)
-        assert pruned.status_code == HTTPStatus.CONFLICT
-        assert "scope admin" in pruned.text
-        assert (await api.local.delete(f"{V1}/keys/ops")).status_code == HTTPStatus.OK
-        assert (await api.get("/keys"))["keys"] == []
-
-
 async def test_every_row_is_an_event_also_for_who_was_away(folder: Path) -> None:
     async with standing(folder, "eventful") as api:
         first = await api.app.journal.append(Asked(host="local", trigger="apply", wanted=None))

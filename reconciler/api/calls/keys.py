@@ -41,8 +41,9 @@ async def _add(served: Served, asked: ControlRequest) -> ControlReply:
         said.waiting,
         wake_on_list=said.wake_on_list,
     )
+    note = key.unchecked(served.source, words.models)
     # A durable write takes as long as its disk: requests for models do not wait for that.
-    made = await to_thread.run_sync(key.add, served.keys, served.clock, said.name, words)
+    made = await to_thread.run_sync(key.add, served.keys, served.clock, said.name, words, note)
     return looked(made)
 
 
