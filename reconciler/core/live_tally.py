@@ -24,6 +24,7 @@ class LiveTally:
         self._appends = Histogram(APPEND_SECONDS)
         self._pauses = defaultdict[Labels, Histogram](Histogram)
         self._models = dict[Labels, float]()
+        self._usable = dict[Labels, float]()
         self._powers = dict[str, str]()
         self._watts, self._joules = dict[Labels, float](), dict[Labels, float]()
 
@@ -37,6 +38,7 @@ class LiveTally:
 
     def follows(self, wanted: Wanted) -> None:
         """Take which hosts and models there are from now on."""
+        self._usable[()] = 1
         self._models = {
             (model.name, host, model.engine.kind, model.launcher.kind, model.task): 1
             for host, slice_ in wanted.slices.items()
@@ -45,6 +47,10 @@ class LiveTally:
         for host in self._powers.keys() - wanted.slices.keys():
             del self._powers[host]
             self._measured(host, None, None)
+
+    def unusable(self) -> None:
+        """Take that the files cannot be used as they are."""
+        self._usable[()] = 0
 
     def saw(self, host: str, observed: Observed) -> None:
         """Take what was seen of a host's power, and what its witness measured, where it did."""
@@ -75,6 +81,8 @@ class LiveTally:
         yield gauged("watts", told, ("host",), self._watts)
         told = "What the witness of a host has counted since it began to."
         yield counted("energy_joules_total", told, ("host",), self._joules)
+        told = "1 while the files can be used as they are, 0 while what they said before counts."
+        yield gauged("files_usable", told, (), self._usable)
         what = ("model", "host", "engine", "launcher", "task")
         yield gauged("model_info", "1 for each model of the files.", what, self._models)
 

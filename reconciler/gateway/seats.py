@@ -27,6 +27,9 @@ SPECIAL = {"", "active"}
 """Names that stand for whatever the file says should serve."""
 
 UNREAD = "the files have not been read yet; the log of `serve` says where it is"
+UNUSABLE = "the files cannot be used as they are: `reconciler validate` says why"
+"""Whoever asks whether it is well needs no key, and is told nothing of what the files say."""
+
 READING_SECONDS = 10.0
 """How long a request waits for files that are read when the gateway starts; files that cannot be
 read are told sooner than known clients give up."""
@@ -92,6 +95,9 @@ class Seats:
         self._allowances = dict[str, Allowance]()
         self.names = self.origins = frozenset[str]()
         self.largest = LARGEST_BODY
+        self.note = ""
+        """What who asks whether it is ready should know although it is."""
+
         self.listens: str | None = None
         """Where the files said that requests are taken, when it began; None where they did not."""
 
@@ -107,7 +113,7 @@ class Seats:
 
         Say what counts only from the next start.
         """
-        self._is_routed, self._main = True, routes.main
+        self._is_routed, self._main, self.note = True, routes.main, ""
         self.names, self.origins = frozenset(routes.names), frozenset(routes.origins)
         self.largest = routes.largest
         there = {(route.model, route.host) for route in routes.models}
@@ -127,9 +133,14 @@ class Seats:
             seat.disconnect()
         for seat in tuple(self._seats.values()):
             seat.judge()
-        self.unread.turn_away(Refusal(503, UNREAD))
+        self.unread.turn_away(Refusal(503, self.unread.because))
         moved = self.listens not in {None, routes.listen}
         return MOVED.format(self.listens, routes.listen) if moved else ""
+
+    def unusable(self) -> None:
+        """Take that the files cannot be used as they are; what they said before counts on."""
+        self.note = f"{UNUSABLE}; what they said before counts"
+        self.unread.close(UNUSABLE)
 
     def _take(self, route: Route) -> None:
         if route.model in self._seats:
@@ -185,7 +196,7 @@ class Seats:
         if self._left.is_set():
             return ENDING
         if not self._is_routed:
-            return Refusal(503, UNREAD)
+            return Refusal(503, self.unread.because)
         hosts = sorted({seat.route.host for seat in self._seats.values()})
         troubles = ((host, self.lobby(host).trouble) for host in hosts)
         told = "; ".join(f"{host}: {trouble}" for host, trouble in troubles if trouble)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -89,7 +90,9 @@ class Telling:
         return ALIVE
 
     def _ready(self) -> bytes | Refusal:
-        return self._seats.readiness() or ALIVE
+        note = self._seats.note
+        told = json.dumps({"status": "ok", "note": note}).encode() if note else ALIVE
+        return self._seats.readiness() or told
 
     def pause(self, *, paused: bool) -> None:
         """Do nothing: all was said at once."""

@@ -80,6 +80,9 @@ class Watcher:
     def _take(self, told: Wanted | str, keeping: TaskGroup) -> None:
         self._told.set()
         if isinstance(told, str):
+            self._deps.tally.unusable()
+            if self._deps.doors is not None:
+                self._deps.doors.unusable()
             self._say(f"{told}\n{KEPT if self._loops else IDLE} until that changes")
             return
         self._say(_following(told))

@@ -103,6 +103,10 @@ class Doors(Protocol):
         """Take which models requests may name; say what counts only from the next start, or ""."""
         ...
 
+    def unusable(self) -> None:
+        """Take that the files cannot be used as they are, until the next routes are told."""
+        ...
+
     def metrics(self) -> tuple[MetricFamily, ...]:
         """What became of requests, and what is under way."""
         ...

@@ -34,8 +34,25 @@ async def test_it_is_ready_when_every_host_was_looked_at_and_all_can_be_recorded
             assert (await stand.client.get(path)).json() == {"status": "ok"}
 
 
+async def test_it_stays_ready_while_the_files_are_wrong_and_says_so() -> None:
+    async with standing() as stand:
+        doors = stand.front.doors
+        doors.lobby(HOST).report("")
+        doors.unusable()
+        answer = await stand.client.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.OK, "ok")
+        assert "validate" in answer.json()["note"]
+        assert (await stand.client.get("/healthz")).json() == {"status": "ok"}
+        doors.route(Routes())
+        assert (await stand.client.get("/readyz")).json() == {"status": "ok"}
+
+
 async def test_it_is_not_ready_before_the_files_were_read() -> None:
     front = a_front()
     unready = front.doors.readiness()
     assert unready is not None
     assert "have not been read" in unready.reason
+    front.doors.unusable()
+    unready = front.doors.readiness()
+    assert unready is not None
+    assert "cannot be used" in unready.reason

@@ -60,7 +60,7 @@ def test_it_is_told_which_models_there_are() -> None:
     tally.follows(files("a", "b"))
     tally.follows(files("a"))
     rest = f'host="{HOST}",engine="llamacpp",launcher="process",task="chat"'
-    assert told(tally) == {f'model_info{{model="a",{rest}}} 1'}
+    assert told(tally) == {f'model_info{{model="a",{rest}}} 1', "files_usable 1"}
 
 
 def test_a_host_is_in_one_state_of_power_until_no_file_names_it() -> None:
@@ -72,6 +72,8 @@ def test_a_host_is_in_one_state_of_power_until_no_file_names_it() -> None:
     assert told(tally) == {f'power_state{{host="{HOST}",state="unknown"}} 1'}
     tally.saw(HOST, metered(40.0))
     tally.follows(files())
+    assert told(tally) == {"files_usable 1"}
+    tally.unusable()
     assert told(tally) == set()
 
 

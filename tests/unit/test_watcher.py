@@ -7,11 +7,13 @@ import anyio
 from reconciler.core.canonical import digest
 from reconciler.edge.notify import SystemdSupervisor
 from reconciler.fakes.processes import Conversation, Nature
+from reconciler.gateway.seats import Seats
 from reconciler.loop import host_loop
 from reconciler.loop.watcher import READY_SECONDS
 from reconciler.model.records import Asked, Hold, Resume, RunClosed, StepDone
 from tests.crash.stage import A, Stage, want
 from tests.sample_worlds import HOST, PROVENANCE, model
+from tests.unit.test_live_tally import told
 from tests.watched_world import QUICK, SETTLED, WatchedWorld, run, serves, serving, wanted
 
 
@@ -52,6 +54,24 @@ def test_it_has_started_also_where_the_files_cannot_be_used() -> None:
     after, said = started(watched)
     assert after < QUICK
     assert said[-1].startswith("ConfigError: line 3 is wrong")
+
+
+def test_the_gateway_is_told_of_files_that_cannot_be_used_until_they_can() -> None:
+    async def script(watched: WatchedWorld) -> None:
+        await anyio.sleep(SETTLED)
+        assert seats.note == ""
+        watched.edits.write("ConfigError: line 3 is wrong")
+        await anyio.sleep(SETTLED)
+        assert "cannot be used" in seats.note
+        assert "files_usable 1" not in told(watched.tally)
+        watched.edit(want("a"))
+        await anyio.sleep(SETTLED)
+        assert seats.note == ""
+        assert "files_usable 1" in told(watched.tally)
+
+    watched = serving()
+    watched.doors = seats = Seats(watched.world.clock.boot)
+    run(watched, script)
 
 
 def test_a_model_that_loads_for_minutes_does_not_keep_its_start_waiting() -> None:
