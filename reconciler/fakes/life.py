@@ -58,6 +58,10 @@ class JournalRows(Protocol):
         """Write one record."""
         ...
 
+    def check_room(self) -> None:
+        """Find out whether a few rows could be written now; raise WriteFailed."""
+        ...
+
     def reopen(self) -> None:
         """Write on after a write that failed."""
         ...
@@ -105,6 +109,11 @@ class MortalJournal:
         self._then(row)
         self._life.cross(f"appended {kind}")
         return row
+
+    async def check_room(self) -> None:
+        """Find out whether a few rows could be written now."""
+        await checkpoint()
+        self._journal.check_room()
 
     async def reopen(self) -> None:
         """Write on after a write that failed."""

@@ -104,8 +104,9 @@ class TurnTaking:
         it was; a host that `sleeps` is woken by a turn.
         """
         while True:
-            self._lobby.report("")
             try:
+                await self._cache.journal.check_room()
+                self._lobby.report("")
                 return await self._turned(slice_, rules, stuck, sleeps=sleeps)
             except DurabilityError as error:
                 # What serves goes on; another model comes in when that can be recorded again.

@@ -189,6 +189,13 @@ class Journal(JournalReader, Protocol):
         """
         ...
 
+    async def check_room(self) -> None:
+        """Find out whether a few rows could be written now; raise WriteFailed.
+
+        Cheap enough for every pass, and nothing is written.
+        """
+        ...
+
     async def reopen(self) -> None:
         """Write on after a write that failed, if all that is there is right.
 

@@ -69,6 +69,10 @@ class SqliteJournal:
         # Mypy takes a scope for one that may swallow what is raised in it.
         return row
 
+    async def check_room(self) -> None:
+        """Find out whether a few rows could be written now; raise WriteFailed."""
+        await to_thread.run_sync(self._file.check_room, limiter=self._turn)
+
     async def reopen(self) -> None:
         """Write on after a write that failed; raise as `JournalFile.reopen` does."""
         await to_thread.run_sync(self._file.reopen, limiter=self._turn)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import finalize
 
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
     from reconciler.ports import Clock
 
 ALL_KEPT = Retention()
+ROOM = 256 * 1024
+"""Bytes by which the journal grows in a switch, at most."""
+
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
 
@@ -215,6 +219,22 @@ class JournalFile:
         except (*SQLITE_ERRORS, OSError, WriteFailed) as error:
             raise self._given_up(error) from error
         return row
+
+    def check_room(self) -> None:
+        """Find out whether the rows of a switch could be written now; raise WriteFailed.
+
+        What the journal holds is not touched.
+        """
+        if self._failed:
+            raise WriteFailed(self._failed)
+        folder = self._file.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Where the file system can, the file has no name, and nobody who watches is stirred.
+            with TemporaryFile(dir=folder) as file:
+                file.write(bytes(ROOM))
+        except OSError as error:
+            raise WriteFailed(f"{folder} cannot be written: {error}; {remedy(error)}") from error
 
     def reopen(self) -> None:
         """Read all of it as another process would, and then write on after a write that failed.

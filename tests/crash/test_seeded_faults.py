@@ -184,6 +184,9 @@ class Broken:
             return Row(seq=len(await self.journal.since(0)) + 1, when=instant(0.0), record=record)
         return await self.journal.append(kept)
 
+    async def check_room(self) -> None:
+        await self.journal.check_room()
+
     async def reopen(self) -> None:
         await self.journal.reopen()
 
@@ -201,6 +204,9 @@ class Late:
     async def since(self, after: int) -> Sequence[Row]:
         await self._catch_up()
         return await self.journal.since(after)
+
+    async def check_room(self) -> None:
+        await self.journal.check_room()
 
     async def reopen(self) -> None:
         await self.journal.reopen()

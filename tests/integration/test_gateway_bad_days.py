@@ -171,6 +171,10 @@ def test_what_serves_is_reached_also_by_a_gateway_that_begins_on_a_full_disk(her
             process.send_signal(signal.SIGHUP)
             until(lambda: readiness(address) == "", within=COMMAND_SECONDS)
             assert asked(address, "tiny-b").status_code == 200, "it switches again"
+            faults.full(where)
+            process.send_signal(signal.SIGHUP)
+            until(lambda: "cannot be written" in readiness(address), within=COMMAND_SECONDS)
+            assert asked(address, "tiny-b").status_code == 200, "seen before a switch is asked for"
 
 
 def readiness(address: str) -> str:

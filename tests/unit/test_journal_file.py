@@ -13,7 +13,7 @@ import pytest
 from reconciler.errors import DurabilityError, JournalDamaged, WriteFailed
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.model.records import Retry, RunClosed, StepDone, StepIntent
-from reconciler.store.journal_file import JournalFile
+from reconciler.store.journal_file import ROOM, JournalFile
 from reconciler.store.journal_format import VERSION
 from tests.clocks import StoppedClock
 from tests.faults import under_limit
@@ -283,6 +283,33 @@ def test_rows_after_one_that_was_checked_must_continue_its_chain(tmp_path: Path)
     connection.close()
     with pytest.raises(JournalDamaged, match="row 3 is not what was written"):
         list(journal.since(2))
+
+
+def test_whether_there_is_room_is_found_out_without_writing_a_row(tmp_path: Path) -> None:
+    journal = sqlite_journal(tmp_path / "journal")
+    journal.check_room()
+    assert list((tmp_path / "journal").iterdir()) == []
+    with (
+        under_limit(resource.RLIMIT_FSIZE, ROOM - 1),
+        pytest.raises(WriteFailed, match="journal cannot be written: .*ulimit -f"),
+    ):
+        journal.check_room()
+    row = journal.append(intent(1))
+    journal.check_room()
+    assert list(journal.rows()) == [row]
+
+
+def test_after_a_write_that_failed_there_is_no_room_until_it_is_opened_again(
+    tmp_path: Path,
+) -> None:
+    journal = sqlite_journal(tmp_path)
+    journal.append(intent(1))
+    with under_limit(resource.RLIMIT_FSIZE, 0), pytest.raises(WriteFailed):
+        journal.append(intent(2))
+    with pytest.raises(WriteFailed):
+        journal.check_room()
+    journal.reopen()
+    journal.check_room()
 
 
 def test_on_a_full_disk_a_journal_is_read_whose_rows_are_all_in_its_file(tmp_path: Path) -> None:
