@@ -67,5 +67,12 @@ def read(body: bytes, kind: type[Body]) -> Body:
         raise Misused(f"{place}: {said}; a body may have: {', '.join(known)}") from None
 
 
+def number(text: str, what: str) -> int:
+    """Read a number; raise Misused saying what was expected."""
+    if not text.isdecimal():
+        raise Misused(f"found {text}, expected {what}")
+    return int(text)
+
+
 def _is_unknown(error: ErrorDetails) -> bool:
     return error["type"] == "extra_forbidden"

@@ -8,7 +8,7 @@ from anyio import to_thread
 
 from reconciler.api import openapi
 from reconciler.api.call import ApiCall
-from reconciler.api.calls import acting, events, keys, looking, metrics, unloading
+from reconciler.api.calls import acting, events, keys, logs, looking, metrics, unloading
 from reconciler.api.reply import refused, told
 from reconciler.api.served import ApiApp, Served
 from reconciler.errors import ReconcilerError
@@ -32,7 +32,7 @@ DESCRIBED = ApiCall("GET", "/openapi.json", "This description.", _described)
 CALLS: Mapping[tuple[str, str], ApiCall] = {
     (call.method, call.shape): call
     for calls in (
-        *(looking.CALLS, events.CALLS, acting.CALLS, keys.CALLS, unloading.CALLS),
+        *(looking.CALLS, logs.CALLS, events.CALLS, acting.CALLS, keys.CALLS, unloading.CALLS),
         *(metrics.CALLS, (DESCRIBED,)),
     )
     for call in calls

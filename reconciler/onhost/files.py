@@ -199,8 +199,8 @@ def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
 def _known_place(end: str, status: os.stat_result) -> int | None:
     """Find where to read on in a file; None where an end is of another one, or it was cut since."""
     inode, _, offset = end.partition(":")
-    is_there = inode == str(status.st_ino) and int(offset) <= status.st_size
-    return int(offset) if is_there else None
+    is_there = inode == str(status.st_ino) and offset.isdecimal()
+    return int(offset) if is_there and int(offset) <= status.st_size else None
 
 
 def _lines(file: BinaryIO, begin: int, *, whole: bool) -> tuple[list[str], str]:

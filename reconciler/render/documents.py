@@ -185,6 +185,9 @@ class LogDocument(Value):
     host: str = Field(description="The host.")
     model: str = Field(description="The model.")
     lines: tuple[str, ...] = Field(description="The lines, oldest first.")
+    end: str = Field(
+        default="", description="Where they end, by which the API is asked for what came after."
+    )
 
 
 class ExplainDocument(Value):

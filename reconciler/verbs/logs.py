@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from reconciler.errors import Unreachable
 from reconciler.model.facts import Unknown
 from reconciler.model.log import LogPart
@@ -17,22 +19,33 @@ AT_A_TIME = 1000
 """More lines than a host gives at a time."""
 
 
-async def run(reader: Reader, model_name: str, lines: int) -> Outcome[LogDocument]:
-    """Read the last lines of a model's log.
+async def run(reader: Reader, model_name: str, lines: int, after: str = "") -> Outcome[LogDocument]:
+    """Read the last lines of a model's log, or those after the `end` of an earlier document.
 
     Raise Misused naming the models there are, or Unreachable.
     """
     slice_, launcher = _found(reader, model_name)
-    return Outcome(_document(slice_, model_name, await _part(launcher, model_name, lines)))
+    part = await _part(launcher, model_name, lines, after)
+    return Outcome(_document(slice_, model_name, part))
+
+
+async def parts(
+    reader: Reader, model_name: str, lines: int, after: str = ""
+) -> AsyncIterator[LogDocument]:
+    """Yield what `run` reads, and then whatever comes, also after a restart; often no line."""
+    slice_, launcher = _found(reader, model_name)
+    part = await _part(launcher, model_name, lines, after)
+    while True:
+        yield _document(slice_, model_name, part)
+        await reader.clock.sleep(LOOK_SECONDS)
+        part = await _part(launcher, model_name, AT_A_TIME, part.end)
 
 
 async def follow(reader: Reader, model_name: str, lines: int, show: Show) -> None:
-    """Show the last lines, then what comes, also after a restart, until `show` has no reader."""
-    slice_, launcher = _found(reader, model_name)
-    part = await _part(launcher, model_name, lines)
-    while not part.lines or show(_document(slice_, model_name, part)):
-        await reader.clock.sleep(LOOK_SECONDS)
-        part = await _part(launcher, model_name, AT_A_TIME, part.end)
+    """Show the last lines, then what comes, until `show` has no reader."""
+    async for document in parts(reader, model_name, lines):
+        if document.lines and not show(document):
+            return
 
 
 def _found(reader: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
@@ -48,4 +61,4 @@ async def _part(launcher: LauncherReader, model_name: str, lines: int, after: st
 
 
 def _document(slice_: Slice, model_name: str, part: LogPart) -> LogDocument:
-    return LogDocument(host=slice_.host.name, model=model_name, lines=part.lines)
+    return LogDocument(host=slice_.host.name, model=model_name, lines=part.lines, end=part.end)

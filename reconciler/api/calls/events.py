@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 
 from reconciler.api.call import ApiCall
+from reconciler.api.events import BEAT, ended
 from reconciler.api.served import Served
 from reconciler.errors import Misused, ReconcilerError
 from reconciler.gateway.control import ControlReply, ControlRequest
@@ -15,8 +16,6 @@ from reconciler.verbs.contained import contained, each_contained
 GLANCE_SECONDS = 0.25
 BEAT_GLANCES = 40
 """After so many looks without a row a comment shows that the stream lives."""
-
-BEAT = b": keepalive\n\n"
 
 
 async def _events(served: Served, asked: ControlRequest) -> ControlReply:
@@ -44,8 +43,7 @@ async def _written(served: Served, after: int) -> AsyncIterator[bytes]:
                 yield BEAT
             await served.clock.sleep(GLANCE_SECONDS)
     except ReconcilerError as error:
-        said = json.dumps({"message": error.message, "type": error.reason})
-        yield f"event: error\ndata: {said}\n\n".encode()
+        yield ended(error)
 
 
 def _event(row: Row) -> bytes:

@@ -8,9 +8,8 @@ from anyio import to_thread
 
 from reconciler import __version__
 from reconciler.api.call import ApiCall
-from reconciler.api.reply import looked, told
+from reconciler.api.reply import looked, number, told
 from reconciler.api.served import Served
-from reconciler.errors import Misused
 from reconciler.gateway.control import ControlReply, ControlRequest
 from reconciler.model.facts import Known
 from reconciler.model.findings import Findings
@@ -19,14 +18,12 @@ from reconciler.model.traffic import GateDocument
 from reconciler.render.documents import (
     ExplainDocument,
     HistoryDocument,
-    LogDocument,
     ValidDocument,
 )
 from reconciler.render.plan_document import PlanDocument
 from reconciler.schemas import real
-from reconciler.verbs import doctor, explain, history, logs, plan, status, validate
+from reconciler.verbs import doctor, explain, history, plan, status, validate
 
-LINES, MOST_LINES = 20, 1000
 SCHEMAS = cache(real)
 
 
@@ -40,7 +37,7 @@ async def _plan(served: Served, _: ControlRequest) -> ControlReply:
 
 async def _history(served: Served, asked: ControlRequest) -> ControlReply:
     run = asked.named.get("run")
-    outcome = await history.run(served, None if run is None else _number(run, "a run"))
+    outcome = await history.run(served, None if run is None else number(run, "a run"))
     # Hundreds of runs are written out beside what is carried, not before it.
     return await to_thread.run_sync(looked, outcome)
 
@@ -76,19 +73,6 @@ async def _version(_: Served, __: ControlRequest) -> ControlReply:
     return told(200, {"version": __version__})
 
 
-async def _logs(served: Served, asked: ControlRequest) -> ControlReply:
-    lines = _number(asked.query.get("lines", str(LINES)), "a number of lines")
-    if not 0 < lines <= MOST_LINES:
-        raise Misused(f"found {lines} lines, expected 1 to {MOST_LINES}")
-    return looked(await logs.run(served, asked.named["model"], lines))
-
-
-def _number(text: str, what: str) -> int:
-    if not text.isdecimal():
-        raise Misused(f"found {text}, expected {what}")
-    return int(text)
-
-
 CALLS = (
     ApiCall("GET", "/api/v1/status", "What is, and what is wanted.", _status, Status),
     ApiCall("GET", "/api/v1/plan", "What would be done.", _plan, PlanDocument),
@@ -118,12 +102,4 @@ CALLS = (
         GateDocument,
     ),
     ApiCall("GET", "/api/v1/version", "The version of this program.", _version),
-    ApiCall(
-        "GET",
-        "/api/v1/logs/{model}",
-        "What the engine of a model wrote.",
-        _logs,
-        LogDocument,
-        query={"lines": "How many lines, 20 without it, up to 1000."},
-    ),
 )
