@@ -10,6 +10,7 @@ from reconciler.model.observed import POWER, TESTIMONY, Observed
 from reconciler.model.target import Wanted
 
 APPEND_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 JOULES = 3600.0
 """Of one watt hour."""
 
@@ -22,6 +23,7 @@ class LiveTally:
 
     def __init__(self) -> None:
         self._appends = Histogram(APPEND_SECONDS)
+        self._lags = Histogram(LAG_SECONDS)
         self._pauses = defaultdict[Labels, Histogram](Histogram)
         self._models = dict[Labels, float]()
         self._usable = dict[Labels, float]()
@@ -31,6 +33,10 @@ class LiveTally:
     def appended(self, seconds: float) -> None:
         """Count how long the journal took for a row."""
         self._appends.add(seconds)
+
+    def lagged(self, seconds: float) -> None:
+        """Count how late the event loop was while a pass was under way."""
+        self._lags.add(seconds)
 
     def paused(self, model_name: str, seconds: float) -> None:
         """Count how long new requests of a model waited because it was another one's turn next."""
@@ -73,6 +79,8 @@ class LiveTally:
         """All of it."""
         told = "Seconds that the journal took for a row, with its disk, also for one that failed."
         yield timed("journal_append_seconds", told, (), {(): self._appends})
+        told = "How late the event loop was while a host was looked at or switched."
+        yield timed("pass_lag_seconds", told, (), {(): self._lags})
         told = "Seconds that new requests of a model waited until what it answered had ended."
         yield timed("turns_paused_seconds", told, ("model",), self._pauses)
         told = "1 for the power of a host as it was judged last, 0 for what it was not."

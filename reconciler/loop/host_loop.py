@@ -15,7 +15,7 @@ from reconciler.core.live_tally import LiveTally
 from reconciler.core.recovery import Hints
 from reconciler.core.retries import RETRY
 from reconciler.errors import ReconcilerError, Unexpected, WriteFailed
-from reconciler.loop import unrecorded
+from reconciler.loop import lateness, unrecorded
 from reconciler.loop.beside import beside
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
@@ -204,6 +204,7 @@ class HostLoop:
         async with (
             beside(partial(self._end_loads, slice_, rules)),
             beside(partial(self._end_rest, idles=idles)),
+            beside(self._note_lateness),
         ):
             verdict = await self._reconciled(request, context)
         if verdict.outcome == "interrupted":
@@ -226,6 +227,10 @@ class HostLoop:
             if self._lobby is not None:
                 await unrecorded.admitted(request.slice, context)
             raise
+
+    async def _note_lateness(self) -> None:
+        if self._lobby is not None:
+            await lateness.noted(self._deps.tally)
 
     async def _end_loads(self, slice_: Slice, rules: Rules) -> None:
         """End what is being brought in once no request waits for it any more."""

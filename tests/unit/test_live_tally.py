@@ -31,6 +31,12 @@ def test_it_is_told_how_long_rows_took() -> None:
     } <= told(tally)
 
 
+def test_it_is_told_how_late_the_loop_was() -> None:
+    tally = LiveTally()
+    tally.lagged(0.004)
+    assert {'pass_lag_seconds_bucket{le="0.005"} 1', "pass_lag_seconds_count 1"} <= told(tally)
+
+
 def test_it_is_told_for_how_long_requests_waited_for_another_models_turn() -> None:
     tally = LiveTally()
     tally.paused("a", 2.0)
