@@ -69,12 +69,23 @@ class Stage:
     def command(self, dies_at: int | str | None = None) -> tuple[Life, HostVerdict | None]:
         """Run one `apply`; the verdict is None when it was killed."""
         life = Life(dies_at)
+        return life, self.lives(life)
+
+    def lives(self, life: Life) -> HostVerdict | None:
+        """Run one `apply` in a life; the verdict is None when that was not its whole."""
         try:
-            return life, self.world.clock.run(self._apply, life)
+            return self.world.clock.run(self._apply, life)
         except BaseException:
             if not life.dead:
                 raise
-            return life, None
+            return None
+
+    def left(self) -> tuple[int, str, str]:
+        """All that a controller would leave that died now."""
+        # What a world knows of rows is in the rows.
+        known = {"clock", "_opened", "_last_row"}
+        seen = {name: one for name, one in vars(self.world).items() if name not in known}
+        return self.kept().newest(), repr(vars(self.world.clock)), repr(seen)
 
     def ends(self, outcome: str) -> HostVerdict:
         _, verdict = self.command()
