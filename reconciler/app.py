@@ -155,8 +155,11 @@ class App:
         `finish` is how many seconds it lets requests end in, and `tell` writes a log of them. Raise
         Misused, also where its packages are not installed.
         """
+        from reconciler.edge import http  # noqa: PLC0415 - as above
         from reconciler.edge.given_sockets import given_sockets  # noqa: PLC0415 - as above
 
+        # What clients wait for must not wait for that in the middle of the first switch.
+        http.load()
         try:
             from reconciler.api.router import ControlApi  # noqa: PLC0415 - as above
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above

@@ -37,6 +37,12 @@ LINGER_SECONDS = 30.0
 shorter than a BMC minds."""
 
 
+def load() -> None:
+    """Load httpx now, where nothing waits for it: that holds up an event loop for 70 ms."""
+    # With what httpx itself loads only then.
+    _transport(verify=False)
+
+
 class Body(NamedTuple):
     """What is sent, and its media type."""
 
