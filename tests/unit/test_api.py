@@ -305,7 +305,7 @@ async def test_the_description_names_every_route(folder: Path) -> None:
         hold = told["paths"][f"{V1}/hold"]["post"]
         assert (hold["x-scope"], hold["security"]) == ("operate", [{"key": ["operate"]}])
         names = [one["name"] for one in told["paths"][f"{V1}/logs/{{model}}"]["get"]["parameters"]]
-        assert names == ["model", "lines"]
+        assert names == ["model", "lines", "after", "follow"]
         schema = hold["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         assert schema.rpartition("/")[2] in told["components"]["schemas"]
         assert "security" not in told["paths"]["/healthz"]["get"]
