@@ -21,5 +21,12 @@ async def perform(step: Admit, context: EffectContext) -> Evidence:
     # A port that is forwarded over ssh outlives this context, with the connection to its host.
     async with context.ports.access.dial(step.port) as url:
         bearer = context.ports.models[step.model].engine.bearer
-        way = EngineWay(url=url, at_once=step.at_once, bearer=bearer)
+        health, weights = step.seen(context.world).health, step.seen(context.world).weights
+        way = EngineWay(
+            url=url,
+            at_once=step.at_once,
+            bearer=bearer,
+            context=health.context if health else 0,
+            architecture=weights.architecture if weights else "",
+        )
         return await gate.admit(step.model, context.unit(step).identity, way)

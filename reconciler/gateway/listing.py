@@ -30,12 +30,17 @@ Residency: TypeAlias = Literal["loaded", "loading", "unloaded"]
 
 
 class ListedModel(NamedTuple):
-    """A model, how far it is, why it would not answer now ("" where it would), its other names."""
+    """A model, how far it is, why it would not answer now ("" where it would), its other names.
+
+    `context` and `architecture` are what it was like when it served last, 0 and "" before.
+    """
 
     name: str
     residency: Residency
     reason: str = ""
     aliases: tuple[str, ...] = ()
+    context: int = 0
+    architecture: str = ""
 
 
 def listing(
@@ -85,7 +90,10 @@ def running(models: Sequence[ListedModel]) -> bytes:
 def _openai(model: ListedModel, since: float) -> Mapping[str, object]:
     status = {"value": model.residency, **({"reason": model.reason} if model.reason else {})}
     named = {"id": model.name, "object": "model", "created": int(since), "owned_by": OWNER}
-    return {**named, "aliases": [*model.aliases], "status": status}
+    known = {"context_length": model.context, "architecture": model.architecture}
+    # What is not known is left out: some clients take null for a number.
+    told = {key: value for key, value in known.items() if value}
+    return {**named, "aliases": [*model.aliases], "status": status, **told}
 
 
 def _anthropic(model: ListedModel, since: float) -> Mapping[str, object]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.line import Line, Waiter
-from reconciler.gateway.listing import ListedModel
+from reconciler.gateway.listing import ListedModel, Residency
 from reconciler.gateway.pool import Pool
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.lending import Demand
@@ -38,7 +38,8 @@ class Seat:
         self.in_flight, self.rests = 0, False
         self.identity: UnitIdentity | None = None
         self.pool: Pool | None = None
-        self.bearer = self.rereader = ""
+        self.bearer = self.rereader = self.architecture = ""
+        self.context = 0
         self._clock, self._bell = clock, bell
         self._used: float | None = None
         self._since: float | None = None
@@ -84,10 +85,10 @@ class Seat:
         refusal = self.refusal()
         name, reason = self.route.model, refusal.reason if refusal else ""
         aliases = self.route.aliases
-        if self.identity is not None:
-            return ListedModel(name, "loaded", reason, aliases)
         on_its_way = refusal is None and self.is_on_its_way
-        return ListedModel(name, "loading" if on_its_way else "unloaded", reason, aliases)
+        absent: Residency = "loading" if on_its_way else "unloaded"
+        residency = "loaded" if self.identity is not None else absent
+        return ListedModel(name, residency, reason, aliases, self.context, self.architecture)
 
     @property
     def is_on_its_way(self) -> bool:
@@ -133,6 +134,7 @@ class Seat:
             self.disconnect()
             self.pool, self._since = Pool(address, self._clock), self._clock()
         self.identity, self._at_once, self.bearer = identity, way.at_once, way.bearer
+        self.context, self.architecture = way.context, way.architecture
         self._call_next()
 
     def _call_next(self) -> None:

@@ -155,7 +155,8 @@ class Health(Value):
     """How far an engine is by its own word, and what is the matter.
 
     `remedy` is what to do about it, where that is known. `notes` are settings that differ from the
-    inventory and do no harm.
+    inventory and do no harm. `context` is how many tokens a request may have, 0 where it does not
+    say.
     """
 
     phase: Phase
@@ -163,6 +164,7 @@ class Health(Value):
     remedy: str = ""
     identity: UnitIdentity | None = None
     notes: tuple[str, ...] = ()
+    context: int = 0
 
     @property
     def reason(self) -> Reason:

@@ -14,11 +14,16 @@ from reconciler.ports.evidence import Evidence
 
 
 class EngineWay(NamedTuple):
-    """How requests reach an engine: at `url`, so many at once, with a `bearer` key ("": none)."""
+    """How requests reach an engine: at `url`, so many at once, with a `bearer` key ("": none).
+
+    A request may have `context` tokens (0: not known), of a model of this `architecture` ("").
+    """
 
     url: str
     at_once: int
     bearer: str = ""
+    context: int = 0
+    architecture: str = ""
 
     def __repr__(self) -> str:
         return f"EngineWay({self.url!r}, at_once={self.at_once})"

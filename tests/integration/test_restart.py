@@ -54,5 +54,9 @@ def test_asked_twice_at_once_over_the_api_it_is_started_afresh_once(here: Stack)
         assert (second.status_code, second.headers["x-exit-code"]) == (200, "0"), second.text
         assert starts(here) == begun + 1
         assert here.engines() != before
+        listed = {one["id"]: one for one in api.get("/v1/models").json()["data"]}
+        assert listed["tiny-a"]["context_length"] > 0
+        assert listed["tiny-a"]["architecture"]
+        assert "context_length" not in listed["tiny-b"]
         unknown = api.post(f"{V1}/restart", json={"model": "tiny-q"})
         assert unknown.status_code == httpx.codes.BAD_REQUEST

@@ -14,7 +14,9 @@ from reconciler.gateway import states
 from reconciler.model.access_key import KeyRing
 from reconciler.model.key_scope import KeyScope
 from reconciler.model.traffic import Routes
+from reconciler.ports import EngineWay
 from tests.gateway_stand import ROUTES, WITHIN, Stand, standing, until
+from tests.sample_worlds import HOST, identity
 from tests.scripted_engine import answers, scripted
 from tests.unit.test_gateway_keys import a_key, sent
 
@@ -52,6 +54,19 @@ async def test_every_model_is_listed_with_how_far_it_is() -> None:
         await stand.admit(engine)
         assert (await statuses(stand))["a"] == {"value": "loaded"}
         assert engine.heard == [], "no engine is asked for it"
+
+
+async def test_what_an_engine_said_of_itself_is_told_and_what_is_not_known_left_out() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        first, _ = (await told(stand))["data"]
+        assert {"context_length", "architecture"} & first.keys() == set()
+        way = EngineWay(engine.url, 4, context=4096, architecture="llama")
+        await stand.front.doors.gate(HOST).admit("a", identity(1), way)
+        first, _ = (await told(stand))["data"]
+        assert (first["context_length"], first["architecture"]) == (4096, "llama")
+        await stand.front.doors.gate(HOST).hold("a", "it is stopped")
+        first, _ = (await told(stand))["data"]
+        assert first["context_length"] == 4096, "as it was when it served last"
 
 
 async def test_what_requests_wait_for_is_on_its_way_unless_that_is_in_vain() -> None:

@@ -268,6 +268,7 @@ class LlamaEngine:
         props = said.props
         if props is None or props.sleeping:
             return health
+        health = health.model_copy(update={"context": props.context})
         expected = self._alias(unit)
         if expected and props.alias and props.alias != expected:
             return self._other(health, f"it serves {props.alias}, not {expected}", "serves")
