@@ -1,7 +1,7 @@
 """Gateway: where requests are taken, under which names, and which pages may ask."""
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -57,6 +57,13 @@ def _body(value: object) -> int:
     return size
 
 
+def _compat(value: object) -> object:
+    if value not in get_args(Compat):
+        raise expected("get_unload, by which GET /unload lets go of models, as llama-swap has it")
+    return value
+
+
+Compat: TypeAlias = Literal["get_unload"]
 HostAlias: TypeAlias = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
 PageOrigin: TypeAlias = Annotated[str, BeforeValidator(_origin, json_schema_input_type=str)]
 BodySize: TypeAlias = Annotated[int, BeforeValidator(_body, json_schema_input_type=int | str)]
@@ -97,6 +104,16 @@ class Gateway(Value):
         description=(
             "The pages of other hosts whose scripts may ask, such as https://chat.home, and"
             " programs that name an origin, such as app://obsidian.md."
+        ),
+    )
+    compat: Annotated[
+        tuple[Annotated[Compat, BeforeValidator(_compat)], ...],
+        BeforeValidator(_list, json_schema_input_type=Compat | list[Compat]),
+    ] = Field(
+        default=(),
+        description=(
+            "What is done as other programs do it: `get_unload` lets GET /unload let go of models,"
+            " as llama-swap has it, where POST alone does otherwise."
         ),
     )
     limits: Annotated[

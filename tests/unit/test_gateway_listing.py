@@ -170,6 +170,16 @@ async def test_who_follows_is_told_whenever_a_model_comes_or_goes(
             assert json.loads(await first(beats)) == changed("a", "loaded")
             stand.seat.close("it is stopped")
             assert json.loads(await first(beats)) == changed("a", "loading")
+        async with stand.client.stream("GET", "/api/events") as told:
+            lines = told.aiter_lines()
+            heard = [json.loads(await first(lines))]
+            stand.seat.close("it is stopped for good")
+            await stand.admit(engine)
+            heard.append(json.loads(await first(lines)))
+            assert ": keepalive" in [await anext(lines) for _ in range(3)]
+        assert {one["type"] for one in heard} == {"modelStatus"}
+        swaps = [{m["id"]: m["state"] for m in json.loads(one["data"])} for one in heard]
+        assert swaps == [{"a": "starting", "b": "stopped"}, {"a": "ready", "b": "stopped"}]
         head = await stand.client.head("/models/sse")
         assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
 

@@ -33,6 +33,15 @@ async def _all(served: Served, asked: ControlRequest) -> ControlReply:
     return await _unloaded(served, asked, None)
 
 
+async def _all_by_get(served: Served, asked: ControlRequest) -> ControlReply:
+    if "get_unload" not in served.source.read().gateway.compat:
+        raise Misused(
+            "GET lets go of nothing, since whatever reads a page sends it; ask by POST, or write"
+            " `compat: get_unload` under `gateway:` in inventory.yaml"
+        )
+    return await _all(served, asked)
+
+
 async def _unloaded(served: Served, asked: ControlRequest, name: str | None) -> ControlReply:
     reply = await acting(served, asked, lambda caller: unload.run(served, name, caller))
     if reply.status >= SERVER_ERRORS:
@@ -55,4 +64,7 @@ CALLS = (
     ),
     ApiCall("POST", "/api/models/unload", "Let go of all such models.", _all, query=WAIT),
     ApiCall("POST", "/unload", "The same, by the older name of llama-swap.", _all, query=WAIT),
+    ApiCall(
+        "GET", "/unload", "The same, where `compat: get_unload` says so.", _all_by_get, query=WAIT
+    ),
 )
