@@ -11,6 +11,8 @@ from reconciler.core.expiry import seconds_until
 from reconciler.core.recovery import Hints
 from reconciler.model.leasing import Term
 from reconciler.model.lending import Rules
+from reconciler.model.names import Digest
+from reconciler.model.observed import UNIT, Observed
 from reconciler.model.records import Instant, Lease
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.plan import HostPlan
@@ -87,6 +89,20 @@ def _over(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, 
 
     reasons = {name: why(name, lease) for name, lease in hints.leases.items()}
     return {name: reason for name, reason in reasons.items() if reason}
+
+
+def newcomers(brought: Iterable[str], observed: Observed, hints: Hints, host: str) -> list[str]:
+    """The models among those lent that a run brings in.
+
+    What serves already is not to blame for a failure, and goes on.
+    """
+    units = {name: observed.value(UNIT(host, name)) for name in sorted(brought)}
+    return [name for name in units if units[name] is None or name in hints.unproven]
+
+
+def lent_alone(wanted: Slice, model_name: str) -> Digest:
+    """By what it is known that a model could not be lent beside what the files ask for."""
+    return digest(lend(wanted, [model_name]))
 
 
 def taken(lent: Mapping[str, Lease]) -> dict[str, Term]:

@@ -13,7 +13,7 @@ from reconciler.core.recovery import Hints
 from reconciler.core.retries import retry_at
 from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest
-from reconciler.model.observed import Observed
+from reconciler.model.observed import UNIT, Observed
 from reconciler.model.records import Held, Hold, Instant, Lease, Mode, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
@@ -78,7 +78,7 @@ def aim(
     is_up = not rules.sleeps or observed.power(wanted.host.name) == "on"
     brought = frozenset(lent).difference((wanted.active or ()) if is_up else ())
     unlent = _unlent_aim(wanted, hints, observed, now, retries=retries and not brought)
-    if isinstance(unlent.cause, Hold) or _is_of_power(unlent.cause):
+    if isinstance(unlent.cause, Hold) or is_of_power(unlent.cause):
         return unlent
     if hints.idled is not None and not idleness.roused(wanted, rules, hints, observed, lent):
         rest = _target(idleness.at_rest(wanted, hints.idled.then))
@@ -86,7 +86,7 @@ def aim(
     if not brought:
         return replace(unlent, lent=lent)
     # That what the file wants failed is no reason to refuse what it allows.
-    instead = unlent.target.slice if unlent.acts else wanted.model_copy(update={"active": ()})
+    instead = unlent.target.slice if unlent.acts else _left_alone(wanted, hints, observed)
     target = _target(lending.lend(instead, brought))
     key = attempt_key(target.slice, target.digest, observed)
     if rules.sleeps:
@@ -95,8 +95,16 @@ def aim(
     return Aim(target, "lease", key, unlent.cause, lent=lent, brought=brought)
 
 
-def _is_of_power(failure: Quarantine | None) -> bool:
-    return failure is not None and failure.reason in OF_POWER
+def _left_alone(wanted: Slice, hints: Hints, observed: Observed) -> Slice:
+    """A host whose wish failed, and that has nothing to go back to, with what of it works."""
+    units = {name: observed.value(UNIT(wanted.host.name, name)) for name in wanted.active or ()}
+    works = (name for name, unit in units.items() if unit is not None)
+    return wanted.model_copy(update={"active": tuple(sorted(set(works) - hints.unproven))})
+
+
+def is_of_power(failure: Hold | Quarantine | None) -> bool:
+    """Whether a host could not be brought up or down: then it is left as it is."""
+    return isinstance(failure, Quarantine) and failure.reason in OF_POWER
 
 
 def _unlent_aim(
@@ -128,7 +136,7 @@ def _held(wanted: Slice, forward: Aim, hold: Hold) -> Aim:
 
 def _failed(wanted: Slice, forward: Aim, failure: Quarantine, hints: Hints) -> Aim:
     good = last_good(wanted, hints)
-    if good is None or _is_of_power(failure):
+    if good is None or is_of_power(failure):
         return replace(forward, cause=failure, acts=False)
     return Aim(_target(going_back(good, wanted)), "heal", forward.key, failure)
 
@@ -203,11 +211,12 @@ def not_lent(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[st
         return dict.fromkeys(names, phrases.held(held.hold))
     if wanted.power in {"off", "suspend"}:
         return dict.fromkeys(names, f"desired.yaml says `power: {wanted.power}`")
-    if failure is not None and _is_of_power(failure):
+    if failure is not None and is_of_power(failure):
         return dict.fromkeys(names, phrases.quarantined(failure))
     lendable = {*rules.allow, *((wanted.active or ()) if rules.idle else ())}
     reasons = {name: _failed_to_lend(name, wanted, hints, now) for name in lendable}
-    if failure is not None:
+    # A host that rests tries nothing again by itself: a request does that.
+    if failure is not None and not (hints.idled and retry_is_due(hints, now)):
         reasons |= dict.fromkeys(wanted.active or (), phrases.quarantined(failure))
     return {name: reason for name, reason in reasons.items() if reason}
 
@@ -215,7 +224,7 @@ def not_lent(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[st
 def _failed_to_lend(name: str, wanted: Slice, hints: Hints, now: Instant) -> str:
     """Why a model is not brought in again yet, empty where it may be."""
     failure = hints.unlendable.get(name)
-    if failure is None or failure.key != digest(lending.lend(wanted, [name])):
+    if failure is None or failure.key != lending.lent_alone(wanted, name):
         return ""
     is_due = seconds_until(retry_at(failure), failure.since, hints, now) <= 0
     return "" if is_due else failure.message

@@ -95,14 +95,16 @@ def _claims(rules: Rules, seating: Seating, demands: Mapping[str, Demand]) -> li
     return [claim for claim in claims if claim.holders or claim.model not in seating.wanted]
 
 
-def rest_at(rules: Rules, demands: Mapping[str, Demand]) -> float:
-    """When a host comes to rest on which something serves; infinite while anybody wants a model."""
+def rest_at(rules: Rules, demands: Mapping[str, Demand], wanted: float) -> float:
+    """When a host comes to rest; infinite while anybody wants a model of it.
+
+    `wanted` is when anybody was last seen to want one, or the host to rest.
+    """
     found = demands.values()
     if rules.idle is None or any(one.in_flight or one.waiting for one in found):
         return inf
-    if all(one.since is None for one in found):
-        return inf
-    return max(_latest(one.used, one.since) for one in found) + rules.idle.after
+    # Also where requests can reach nothing: what is on, or runs, for nobody may rest.
+    return max(wanted, *(_latest(one.used, one.since) for one in found)) + rules.idle.after
 
 
 def _waits_since(demand: Demand) -> float:

@@ -108,6 +108,7 @@ class HostLoop:
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent, self._began = True, deps.clock.boot()
+        self._looked = deps.clock.instant()
         self.passed = anyio.Event()
         self._leaving = False
         self._reached = ""
@@ -183,6 +184,7 @@ class HostLoop:
             await self._stirred.wait()
 
     async def _pass(self) -> None:
+        self._looked = self._deps.clock.instant()
         waiting = (await self._hints()).asked
         number, asked = next(iter(waiting.items()), (0, None))
         is_read = asked is None or await self._is_read(asked.wanted)
@@ -356,8 +358,10 @@ class HostLoop:
         resync = next_delay(UNSETTLED, self._unsettled, 0.0) if self._unsettled else RESYNC_SECONDS
         jitter = JITTER * (2 * self._deps.random.fraction() - 1)
         spread = resync * (1 + jitter)
-        due = policy.next_look(await self._hints(), self._deps.clock.instant())
-        return spread if due is None else min(spread, due)
+        # What came while the last pass was under way is due, too.
+        due = policy.next_look(await self._hints(), self._looked)
+        passed = self._deps.clock.boot() - self._looked.boot
+        return spread if due is None else min(spread, max(0.0, due - passed))
 
     def _calm_seconds(self) -> float:
         """How long repairs must still wait."""

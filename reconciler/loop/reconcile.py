@@ -146,8 +146,8 @@ async def _lent(
     request: PassRequest, context: HostContext, aim: Aim, observed: Observed
 ) -> HostVerdict:
     """Bring in what is lent; where that fails, it is let go and not tried again soon."""
-    host, interrupt = request.slice.host.name, context.interrupt
-    names = sorted(aim.brought)
+    slice_, host, interrupt = request.slice, request.slice.host.name, context.interrupt
+    names = lending.newcomers(aim.brought, observed, await context.hints(host), host)
     end = await attempt(request, context, aim)
     is_undone = end.kind == "interrupted" and bool(interrupt.reason) and interrupt.goes_back
     match end.kind:
@@ -160,9 +160,12 @@ async def _lent(
         case "refused" if not _is_absent(host, names, observed):
             # What serves is not let go for a look that failed.
             return _told(host, "refused", end)
+    if not names:
+        # What the file wants beside it does not come up.
+        return _told(host, "interrupted" if is_undone else "unhealthy", end)
     why = "; ".join(filter(None, (end.message, *end.reasons)))
-    failed = None if is_undone else aim.target.digest
     for name in names:
+        failed = None if is_undone else lending.lent_alone(slice_, name)
         await context.journal.append(Released(host=host, model=name, because=why, failed=failed))
     said = f"{', '.join(names)} cannot be brought in: {why}"
     context.say(f"{host}: {said}")
@@ -171,7 +174,7 @@ async def _lent(
     back = replace(context, interrupt=Interrupt()) if is_undone else context
     instead = await _reconciled(request, back)
     told: dict[str, object] = {"runs": (*end.runs, *instead.runs)}
-    if lending.taken(aim.lent):
+    if lending.taken(aim.lent).keys() & names:
         # A person hears of it, where requests are told at the gateway.
         told |= {"message": said, "outcome": _instead(end, instead), "log": end.log}
     return instead.model_copy(update=told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core import lending
+from reconciler.core import lending, policy
 from reconciler.core.canonical import digest
 from reconciler.core.policy import Aim
 from reconciler.loop.context import HostContext
@@ -16,8 +16,8 @@ async def begun(request: PassRequest, context: HostContext, aim: Aim, observed: 
     """Record that a host begins to rest, where nothing keeps it; whether it does."""
     host, idle = request.slice.host.name, request.rules.idle
     contact = observed.value(CONTACT(host))
-    is_kept = isinstance(aim.cause, Hold) or not aim.acts or bool(lending.taken(aim.lent))
-    if idle is None or contact is None or is_kept:
+    is_kept = isinstance(aim.cause, Hold) or policy.is_of_power(aim.cause)
+    if idle is None or contact is None or is_kept or lending.taken(aim.lent):
         return False
     why = f"no request asked for a model of {host} for {idle.after:g} s"
     # What requests brought in is over with that: its lease would rouse the host at once.

@@ -5,49 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from math import inf
-from typing import NamedTuple
 
 import anyio
 
-from reconciler.core import idleness, lending, policy, turns
+from reconciler.core import lending, policy, seating
 from reconciler.core.canonical import digest
 from reconciler.core.live_tally import LiveTally
-from reconciler.core.recovery import Hints
-from reconciler.core.turns import Seating, Turn
+from reconciler.core.seating import Seated
+from reconciler.core.turns import Turn
 from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pausing import Pausing
 from reconciler.model.leasing import Leased, Released, Roused
 from reconciler.model.lending import Demand, Rules
-from reconciler.model.records import Instant, Lease
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Lobby
-
-GRACE_SHARE = 0.1
-"""How long a model may pause between two requests before another takes its place, as a share of
-what a switch takes."""
 
 ROUSED = "its host rested and is being roused; `reconciler status` shows how far that is"
 
 AGAIN_SECONDS = 30.0
 SHORTEST_LOOK_SECONDS = 1.0
-UNKNOWN_SWITCH_SECONDS = 10.0
-SWITCH_STEPS = ("stop", "start", "await_healthy")
-
-
-class _Seated(NamedTuple):
-    """What the files say of a host, what is lent there, and whether it rests."""
-
-    slice: Slice
-    rules: Rules
-    lent: Mapping[str, Lease]
-    rests: bool
-
-    @property
-    def to_requests(self) -> frozenset[str]:
-        """The models whose leases requests began and end."""
-        return frozenset(self.lent) - lending.taken(self.lent).keys()
 
 
 class TurnTaking:
@@ -65,13 +43,18 @@ class TurnTaking:
         self._pausing = Pausing(lobby, clock, tally)
         self._in_vain: Mapping[str, str] = {}
         self._rests = False
+        self._wanted = clock.boot()
+        """When anybody was last seen to want a model, or the host to rest."""
+
+        self._tried = -inf
+        """When the host was last to come to rest."""
 
     async def tell(self, slice_: Slice, rules: Rules) -> None:
         """Tell requests what a person took a model for, before a pass brings it in."""
         hints = await self._cache.hints(slice_.host.name)
         lent = lending.standing(slice_, rules, hints, self._clock.instant())
         # A host that rests is looked at now and then, and stays as it is.
-        self._told(_Seated(slice_, rules, lent, rests=self._rests and not lent))
+        self._told(Seated(slice_, rules, lent, rests=self._rests and not lent))
 
     async def asked(self, host: str, interrupt: Interrupt) -> None:
         """Wait until a request waits for a model of a host that is on its way to rest; end that."""
@@ -86,7 +69,7 @@ class TurnTaking:
             await self._cache.journal.append(Roused(host=host, because=because))
             interrupt.request(because, "supersede")
 
-    def _told(self, seated: _Seated) -> Collection[str]:
+    def _told(self, seated: Seated) -> Collection[str]:
         """Tell requests what they would wait for in vain, and return for which models."""
         refused = {**lending.kept_out(seated.slice, seated.lent), **self._in_vain}
         self._lobby.expect(lending.taken(seated.lent))
@@ -123,65 +106,44 @@ class TurnTaking:
             lent = lending.standing(slice_, rules, hints, now)
             self._in_vain = policy.not_lent(slice_, rules, hints, now)
             self._rests = sleeps or hints.idled is not None
-            seated = _Seated(slice_, rules, lent, rests=self._rests)
+            if self._rests:
+                self._wanted = now.boot
+            seated = Seated(slice_, rules, lent, rests=self._rests)
             refused = self._told(seated)
-            missing = self._missing(slice_) if stuck and not seated.rests else ()
+            demands = self._lobby.demands()
+            missing = seating.missing(slice_, demands) if stuck and not seated.rests else ()
             self._lobby.explain(dict.fromkeys(missing, stuck))
-            found = self._decided(seated, hints, {*refused, *missing})
+            found = seating.decided(seated, hints, demands, {*refused, *missing}, now.boot)
             self._pausing.pause(found.pause)
             if await self._recorded(found, seated):
                 self._pausing.turned()
                 return False
             await self._let_go(seated)
-            rest = self._rest_seconds(seated, hints, now)
+            rest = seating.rest_seconds(seated, hints, self._lobby.demands(), now, self._wanted)
+            # What keeps it from that is seen only in a pass, and may last.
+            rest = max(rest, self._tried + AGAIN_SECONDS - now.boot)
             if rest <= 0:
+                self._tried = now.boot
                 # Nothing is under way: what comes now waits until the host is roused again.
                 self._lobby.pause({model.name for model in slice_.models})
                 return True
-            with anyio.move_on_after(min(rest, _seconds(found.look), _return_look(seated))):
+            wait = min(rest, _seconds(found.look), _return_look(seated))
+            with anyio.move_on_after(wait) as waiting:
                 await self._lobby.changed()
+            if not waiting.cancelled_caught:
+                self._wanted = self._clock.boot()
 
-    async def _let_go(self, seated: _Seated) -> None:
+    async def _let_go(self, seated: Seated) -> None:
         """End the leases that were there to rouse a host for what the file wants, which serves."""
-        demands, host = self._lobby.demands(), seated.slice.host.name
-        for name in sorted(seated.to_requests.intersection(seated.slice.active or ())):
-            if name in demands and demands[name].since is not None:
-                released = Released(host=host, model=name, because="it serves again")
-                await self._cache.journal.append(released)
+        for name in seating.serves_again(seated, self._lobby.demands()):
+            released = Released(host=seated.slice.host.name, model=name, because="it serves again")
+            await self._cache.journal.append(released)
 
-    def _rest_seconds(self, seated: _Seated, hints: Hints, now: Instant) -> float:
-        """How long nobody must want any model from now on until the host comes to rest."""
-        stays = policy.holding(hints, now) is not None or lending.taken(seated.lent)
-        idle, may_rest = seated.rules.idle, idleness.may_rest(seated.slice, hints, now)
-        if idle is None or seated.rests or stays or not may_rest:
-            return inf
-        # The end of the last request rings no bell; its host does not rest before that long after.
-        return min(turns.rest_at(seated.rules, self._lobby.demands()) - now.boot, idle.after)
-
-    def _missing(self, slice_: Slice) -> tuple[str, ...]:
-        """What the file wants and requests cannot reach: no turn would bring it in."""
-        demands = self._lobby.demands()
-        return tuple(
-            name for name in slice_.active or () if name in demands and demands[name].since is None
-        )
-
-    def _decided(self, seated: _Seated, hints: Hints, idle: Collection[str]) -> Turn:
-        slice_, lent = seated.slice, frozenset(seated.lent)
-        demands = {name: one for name, one in self._lobby.demands().items() if name not in idle}
-        open_ = {name for name, one in demands.items() if one.since is not None}
-        # What serves by another reason is not theirs to end: a person took it, or it is last good
-        # after a failure.
-        wanted = {*(slice_.active or ())} | ((open_ | lent) - seated.to_requests)
-        seating = Seating(open_ | lent, wanted, lending.rivals(slice_), seated.rests)
-        grace = GRACE_SHARE * _switch_seconds(slice_, hints)
-        return turns.turn(seated.rules, seating, demands, grace, self._clock.boot())
-
-    async def _recorded(self, found: Turn, seated: _Seated) -> bool:
+    async def _recorded(self, found: Turn, seated: Seated) -> bool:
         """Record a turn; False where nothing changes by it."""
-        slice_, ends = seated.slice, _ends(found, seated)
+        slice_, ends = seated.slice, seating.ends(found, seated)
         host, journal = slice_.host.name, self._cache.journal
-        is_wanted = found.grant in (slice_.active or ())
-        brings_in = found.grant is not None and (seated.rests or not is_wanted)
+        brings_in = seating.brings_in(found, seated)
         # The lease first: of two rivals the newest counts, whatever dies in between.
         if found.grant is not None and brings_in:
             first = self._lobby.demands().get(found.grant, Demand()).request
@@ -198,31 +160,8 @@ def _seconds(limit: float | None) -> float:
     return inf if limit is None else limit
 
 
-def _return_look(seated: _Seated) -> float:
+def _return_look(seated: Seated) -> float:
     """How long a lent model may go unseen: the end of its last request rings no bell."""
     if not seated.to_requests:
         return inf
     return max(SHORTEST_LOOK_SECONDS, _seconds(seated.rules.return_after))
-
-
-def _ends(found: Turn, seated: _Seated) -> Mapping[str, str]:
-    """The leases that end by a turn, each with the reason."""
-    if found.release is not None:
-        return {found.release: f"no request asked for it for {seated.rules.return_after:g} s"}
-    if found.grant is None:
-        return {}
-    rivals = lending.rivals(seated.slice).get(found.grant, frozenset())
-    ends = rivals & seated.to_requests
-    return dict.fromkeys(ends, f"requests for {found.grant} have their turn")
-
-
-def _switch_seconds(slice_: Slice, hints: Hints) -> float:
-    """How long a switch to any model of a host typically took."""
-    seen = [
-        seconds
-        for model in slice_.models
-        for step in SWITCH_STEPS
-        if (seconds := hints.typical_seconds(step, model.name)) is not None
-    ]
-    models = len({model.name for model in slice_.models})
-    return sum(seen) / models if seen else UNKNOWN_SWITCH_SECONDS

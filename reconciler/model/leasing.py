@@ -35,8 +35,8 @@ class Leased(Value):
 class Released(Value):
     """The end of a lease.
 
-    With `failed`, the digest of the slice that could not be brought about for it, it is not tried
-    again at once.
+    With `failed`, the digest of the slice with this model alone lent, it could not be brought in,
+    and is not tried again at once.
     """
 
     kind: Literal["released"] = "released"

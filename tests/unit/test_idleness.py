@@ -254,14 +254,14 @@ def test_a_failed_wake_is_told_to_who_asks_and_is_no_failure_of_the_file() -> No
         ({"a": Demand(since=5.0), "b": Demand(used=50.0)}, 1850.0),
         ({"a": Demand(since=5.0, in_flight=1)}, float("inf")),
         ({"a": Demand(since=5.0), "b": Demand(waiting=1, oldest=3.0)}, float("inf")),
-        ({"a": Demand()}, float("inf")),
+        ({"a": Demand()}, 1800.0),
     ],
 )
 def test_a_host_rests_when_no_request_used_any_of_its_models_for_long(
     demands: dict[str, Demand], at: float
 ) -> None:
-    assert turns.rest_at(AUTO, demands) == at
-    assert turns.rest_at(Rules(), demands) == float("inf")
+    assert turns.rest_at(AUTO, demands, 0.0) == at
+    assert turns.rest_at(Rules(), demands, 0.0) == float("inf")
 
 
 def test_a_host_that_does_not_rest_is_not_roused() -> None:

@@ -20,7 +20,7 @@ from reconciler.core.report.conditions import host_conditions
 from reconciler.core.report.explain import of_host, of_model
 from reconciler.loop.survey import planned
 from reconciler.model.explanation import Explanation
-from reconciler.model.leasing import Leased, Released, Term
+from reconciler.model.leasing import Idled, Leased, Released, Term
 from reconciler.model.lending import Rules
 from reconciler.model.observed import Observed
 from reconciler.model.records import (
@@ -211,6 +211,31 @@ def test_who_would_wait_in_vain_is_told_why(name: str) -> None:
     told = policy.not_lent(wanted, ANY, hints, NOW)
     assert told.keys() == models
     assert all(said in reason for reason in told.values())
+
+
+def test_what_failed_is_tried_again_for_a_request_where_the_host_rests() -> None:
+    idled = Idled(host=HOST, then="unload", wanted=digest(ONE), boot_id="boot")
+    for known, refused in ((Hints(), True), (Hints(idled=idled), False)):
+        hints = replace(known, quarantine=failed(ONE))
+        assert ("a" in policy.not_lent(ONE, ANY, hints, instant(HOUR))) is refused
+        assert "a" in policy.not_lent(ONE, ANY, hints, NOW), "its wait is not over"
+
+
+def test_what_serves_beside_a_failure_is_neither_blamed_nor_stopped() -> None:
+    there = world(ONE, {"e": unit("e"), "b": unit("b")})
+    assert lending.newcomers("be", world(ONE, {"e": unit("e")}), Hints(), HOST) == ["b"]
+    assert lending.newcomers("be", there, Hints(unproven=frozenset("b")), HOST) == ["b"]
+    assert lending.newcomers("be", there, Hints(), HOST) == []
+    assert lending.lent_alone(ONE, "b") == digest(lending.lend(ONE, ["b"]))
+
+
+def test_what_works_of_a_wish_that_failed_stays_beside_what_is_lent() -> None:
+    wanted = slice_of(("a", "e"), *ALL)
+    there = world(wanted, {"e": unit("e")})
+    key = attempt_key(wanted, digest(wanted), there)
+    failure = failed(wanted).model_copy(update={"key": key})
+    aim = policy.aim(wanted, leased(wanted, "b", quarantine=failure), there, NOW, rules=ANY)
+    assert aim.target.slice.active == ("b", "e")
 
 
 def rows(*records: Record) -> Hints:
