@@ -92,7 +92,7 @@ class LiveTally:
         told = "1 while the files can be used as they are, 0 while what they said before counts."
         yield gauged("files_usable", told, (), self._usable)
         what = ("model", "host", "engine", "launcher", "task")
-        yield gauged("model_info", "1 for each model of the files.", what, self._models)
+        yield gauged("model_info", "1 for each model that the files name.", what, self._models)
 
     def _in_each_state(self) -> dict[Labels, float]:
         return {

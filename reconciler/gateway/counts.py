@@ -133,28 +133,34 @@ class Counts:
     def families(self, demands: Mapping[str, Demand]) -> Iterator[MetricFamily]:
         """All of it, and what is under way."""
         model = ("model",)
-        yield counted(
-            "requests_total", "Requests that are over.", ("model", "route", "code"), self._requests
-        )
-        yield timed(
-            "request_seconds", "From a head to the end of its answer.", model, self._seconds
-        )
-        yield timed("queue_seconds", "From a head until an engine is asked.", model, self._queued)
-        yield timed("first_byte_seconds", "From a head to that of the answer.", model, self._first)
+        told = "Requests that are over, by the status that the client got."
+        yield counted("requests_total", told, ("model", "route", "code"), self._requests)
+        told = "Seconds from a request's head to the end of its answer."
+        yield timed("request_seconds", told, model, self._seconds)
+        told = "Seconds from a request's head until an engine was asked."
+        yield timed("queue_seconds", told, model, self._queued)
+        told = "Seconds from a request's head to the head of its answer."
+        yield timed("first_byte_seconds", told, model, self._first)
         yield from _under_way(demands)
-        yield counted("holds_total", "Requests that waited.", ("model", "result"), self._holds)
-        yield counted("refused_total", "Errors of the gateway.", ("reason",), self._refused)
-        yield counted("retries_total", "Requests that were sent once more.", model, self._retries)
-        yield counted("client_gone_total", "Clients that left.", ("state",), self._gone)
-        yield counted("stream_events_total", "Events passed on.", model, self._events)
-        yield timed("loop_lag_seconds", "How late the event loop was.", (), {(): self._lag})
+        told = "Requests that had to wait for their model, by what came of them."
+        yield counted("holds_total", told, ("model", "result"), self._holds)
+        told = "Answers of the gateway itself that are errors, by status."
+        yield counted("refused_total", told, ("reason",), self._refused)
+        told = "Requests that were sent once more because an idle connection had ended."
+        yield counted("retries_total", told, model, self._retries)
+        told = "Clients that left before the end, by how far their answer was."
+        yield counted("client_gone_total", told, ("state",), self._gone)
+        told = "Events of streams that were passed on to clients."
+        yield counted("stream_events_total", told, model, self._events)
+        told = "How late the event loop was, looked at once a second while anybody is connected."
+        yield timed("loop_lag_seconds", told, (), {(): self._lag})
 
 
 def _under_way(demands: Mapping[str, Demand]) -> Iterator[MetricFamily]:
     under_way: dict[Labels, float] = {(name,): one.in_flight for name, one in demands.items()}
     waiting: dict[Labels, float] = {(name,): one.waiting for name, one in demands.items()}
-    yield gauged("in_flight", "Requests that engines answer.", ("model",), under_way)
-    yield gauged("waiting", "Requests that wait.", ("model",), waiting)
+    yield gauged("in_flight", "Requests that engines answer now.", ("model",), under_way)
+    yield gauged("waiting", "Requests that wait for their model now.", ("model",), waiting)
 
 
 def _result(one: Passage) -> str:
