@@ -55,6 +55,13 @@ def asked(here: SleepingStack, port: str) -> dict[str, int]:
     return timings
 
 
+def numbers(here: SleepingStack, port: str) -> list[str]:
+    """What is told to Prometheus."""
+    words = [*here.rig.prefix, "curl", "-s", f"http://127.0.0.1:{port}/metrics"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
 def clients_are_answered(here: SleepingStack, port: str) -> None:
     """Ask by the SDKs that people have, all at once, while the host sleeps."""
     url = f"http://127.0.0.1:{port}"
@@ -82,6 +89,10 @@ def test_a_request_wakes_a_host_that_goes_to_sleep_again_and_its_conversation_go
         until(lambda: here.moments().count("idle opened") == 2, within=COMMAND_SECONDS)
         between = asked(here, port)
         assert between["cache_n"] >= LEAST_REUSED * (between["cache_n"] + between["prompt_n"])
+        told = numbers(here, port)
+        woken = 'reconciler_wake_seconds_count{host="box",driver="wol"} '
+        assert [line for line in told if line.startswith(woken)]
+        assert 'reconciler_power_state{host="box",state="on"} 1' in told
     about = ("lease opened", "idled", "idle opened")
     done = [moment for moment in here.moments() if moment in about]
     assert done[:4] == ["lease opened", "idled", "idle opened", "lease opened"], done
