@@ -244,7 +244,9 @@ class ClientConnection(asyncio.Protocol):
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
         """Answer with an error, in the words of a protocol."""
         self.passage.refusal = refusal.status
-        more = FINAL if refusal.is_final else BESIDE.get(refusal.status, ())
+        more = [*(FINAL if refusal.is_final else BESIDE.get(refusal.status, ()))]
+        if refusal.again is not None:
+            more.append((b"Retry-After", str(refusal.again).encode()))
         self._answer_whole(refusal.status, error_body(refusal, spoken), more)
 
     def tell(self, content: bytes) -> None:

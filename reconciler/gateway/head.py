@@ -104,12 +104,14 @@ class Request(NamedTuple):
 class Refusal(NamedTuple):
     """Why a request goes no further, and the status that says so.
 
-    `is_final`: to ask again soon would be in vain, whatever the status says.
+    `is_final`: to ask again soon would be in vain, whatever the status says. `again` is in how many
+    seconds it may not be, None where that is not known.
     """
 
     status: int
     reason: str
     is_final: bool = False
+    again: int | None = None
 
 
 def judged(head: RequestHead, hosts: Collection[str] | None) -> Request | Refusal:

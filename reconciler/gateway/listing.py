@@ -41,6 +41,7 @@ class ListedModel(NamedTuple):
     aliases: tuple[str, ...] = ()
     context: int = 0
     architecture: str = ""
+    failed: bool = False
 
 
 def listing(
@@ -88,7 +89,8 @@ def running(models: Sequence[ListedModel]) -> bytes:
 
 
 def _openai(model: ListedModel, since: float) -> Mapping[str, object]:
-    status = {"value": model.residency, **({"reason": model.reason} if model.reason else {})}
+    more = {"reason": model.reason, "failed": model.failed}
+    status = {"value": model.residency, **{key: value for key, value in more.items() if value}}
     named = {"id": model.name, "object": "model", "created": int(since), "owned_by": OWNER}
     known = {"context_length": model.context, "architecture": model.architecture}
     # What is not known is left out: some clients take null for a number.

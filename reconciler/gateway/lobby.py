@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 import anyio
 
 from reconciler.gateway.seat import Seat
-from reconciler.model.lending import Demand
+from reconciler.model.lending import Demand, Outlook
 
 
 class SeatsLobby:
@@ -40,6 +40,11 @@ class SeatsLobby:
         """Tell requests for these models, while they do not serve, why they would wait in vain."""
         for name, seat in self._seats.items():
             seat.refuse(reasons.get(name, ""))
+
+    def foresee(self, outlooks: Mapping[str, Outlook]) -> None:
+        """Take how long what keeps requests from these models lasts, and which of them failed."""
+        for name, seat in self._seats.items():
+            seat.foresee(outlooks.get(name, Outlook()))
 
     def expect(self, model_names: Collection[str]) -> None:
         """Let requests for these models wait and pass, also where the files do not allow it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -11,11 +12,13 @@ from reconciler.gateway.line import Line, Waiter
 from reconciler.gateway.listing import ListedModel, Residency
 from reconciler.gateway.pool import Pool
 from reconciler.model.facts import UnitIdentity
-from reconciler.model.lending import Demand
+from reconciler.model.lending import Demand, Outlook
 from reconciler.model.traffic import Route, Traffic
 from reconciler.ports import EngineWay
 
 MOST_WAITING = 512
+LONGEST_AGAIN = 120
+"""Seconds: what is asked more rarely is taken for gone by some clients, and may end sooner."""
 
 
 class Bell(Protocol):
@@ -44,6 +47,8 @@ class Seat:
         self._used: float | None = None
         self._since: float | None = None
         self._at_once, self._is_paused, self._is_expected = 1, False, False
+        self._until: float | None = None
+        self._failed = False
         self._waiting = Line()
 
     @property
@@ -88,7 +93,9 @@ class Seat:
         on_its_way = refusal is None and self.is_on_its_way
         absent: Residency = "loading" if on_its_way else "unloaded"
         residency = "loaded" if self.identity is not None else absent
-        return ListedModel(name, residency, reason, aliases, self.context, self.architecture)
+        failed = bool(self.refused) and self._failed and self.identity is None
+        known = (self.context, self.architecture)
+        return ListedModel(name, residency, reason, aliases, *known, failed=failed)
 
     @property
     def is_on_its_way(self) -> bool:
@@ -102,7 +109,8 @@ class Seat:
         if not (self.route.active or self.route.lent or self._is_expected):
             return pinned(name)
         if self.refused and self.identity is None:
-            return Refusal(503, f"{name} does not serve: {self.refused}", is_final=True)
+            said = f"{name} does not serve: {self.refused}"
+            return Refusal(503, said, is_final=True, again=self._again)
         return None
 
     def wait(self, waiter: Waiter, since: float | None) -> float | None:
@@ -150,6 +158,18 @@ class Seat:
         """Tell who asks while the model does not serve that it will not; "" ends that."""
         self.refused = reason
         self.judge()
+
+    def foresee(self, outlook: Outlook) -> None:
+        """Take how long what is refused is refused, and whether that is because it failed."""
+        self._failed = outlook.failed
+        self._until = None if outlook.seconds is None else self._clock() + outlook.seconds
+
+    @property
+    def _again(self) -> int | None:
+        """In how many seconds it is worth asking again, None where that is not known."""
+        if self._until is None:
+            return None
+        return min(LONGEST_AGAIN, max(1, ceil(self._until - self._clock())))
 
     def expect(self, *, expected: bool) -> None:
         """Take whether the model is brought in whatever the files say, as for a person."""

@@ -11,6 +11,7 @@ import anyio
 from reconciler.core import lending, policy, seating
 from reconciler.core.canonical import digest
 from reconciler.core.live_tally import LiveTally
+from reconciler.core.outlook import outlooks
 from reconciler.core.seating import Seated
 from reconciler.core.turns import Turn
 from reconciler.errors import DurabilityError
@@ -71,12 +72,15 @@ class TurnTaking:
 
     def _told(self, seated: Seated) -> Collection[str]:
         """Tell requests what they would wait for in vain, and return for which models."""
-        refused = {**lending.kept_out(seated.slice, seated.lent), **self._in_vain}
+        refused = self._refused(seated)
         self._lobby.expect(lending.taken(seated.lent))
         models = [model.name for model in seated.slice.models]
         self._lobby.rest(models if seated.rests else ())
         self._lobby.refuse(refused)
         return refused.keys()
+
+    def _refused(self, seated: Seated) -> Mapping[str, str]:
+        return {**lending.kept_out(seated.slice, seated.lent), **self._in_vain}
 
     async def taken(
         self, slice_: Slice, rules: Rules, stuck: str = "", *, sleeps: bool = False
@@ -109,6 +113,7 @@ class TurnTaking:
             if self._rests:
                 self._wanted = now.boot
             seated = Seated(slice_, rules, lent, rests=self._rests)
+            self._lobby.foresee(outlooks(slice_, hints, now, lent, self._refused(seated)))
             refused = self._told(seated)
             demands = self._lobby.demands()
             missing = seating.missing(slice_, demands) if stuck and not seated.rests else ()

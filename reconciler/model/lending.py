@@ -51,6 +51,16 @@ class Rules(Value):
 NOTHING_LENT = Rules()
 
 
+class Outlook(Value):
+    """In how many seconds what keeps requests from a model ends by itself, None: not known.
+
+    `failed`: it was tried, and did not work.
+    """
+
+    seconds: float | None = None
+    failed: bool = False
+
+
 class Demand(Value):
     """What requests want of one model; moments in seconds of the boot clock.
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from reconciler.model.facts import Fact, UnitIdentity
-from reconciler.model.lending import Demand
+from reconciler.model.lending import Demand, Outlook
 from reconciler.model.metrics import MetricFamily
 from reconciler.model.traffic import Admitting, Routes, Traffic
 from reconciler.ports.evidence import Evidence
@@ -70,6 +70,10 @@ class Lobby(Protocol):
 
     def refuse(self, reasons: Mapping[str, str]) -> None:
         """Tell requests for these models, while they do not serve, why they would wait in vain."""
+        ...
+
+    def foresee(self, outlooks: Mapping[str, Outlook]) -> None:
+        """Take how long what keeps requests from these models lasts, and which of them failed."""
         ...
 
     def expect(self, model_names: Collection[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from reconciler.gateway import states
 from reconciler.model.access_key import KeyRing
 from reconciler.model.key_scope import KeyScope
+from reconciler.model.lending import Outlook
 from reconciler.model.traffic import Routes
 from reconciler.ports import EngineWay
 from tests.gateway_stand import ROUTES, WITHIN, Stand, standing, until
@@ -76,10 +77,19 @@ async def test_what_requests_wait_for_is_on_its_way_unless_that_is_in_vain() -> 
         asked = asyncio.create_task(stand.ask(model="b"))
         await until(lambda: stand.front.doors.lobby("box").demands()["b"].waiting)
         assert (await statuses(stand))["b"] == {"value": "loading"}
+        stand.front.doors.lobby("box").foresee({"b": Outlook(seconds=29.5, failed=True)})
         stand.front.doors.lobby("box").refuse({"b": "no room"})
         reason = "b does not serve: no room"
-        assert (await statuses(stand))["b"] == {"value": "unloaded", "reason": reason}
+        told = {"value": "unloaded", "reason": reason, "failed": True}
+        assert (await statuses(stand))["b"] == told
         refused = await asked
+        assert refused.headers["retry-after"] in {"29", "30"}
+        assert refused.headers["x-should-retry"] == "false"
+        stand.front.doors.lobby("box").foresee({"b": Outlook(seconds=7200.0)})
+        assert (await stand.ask(model="b")).headers["retry-after"] == "120"
+        assert "failed" not in (await statuses(stand))["b"]
+        stand.front.doors.lobby("box").foresee({})
+        assert "retry-after" not in (await stand.ask(model="b")).headers
         assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         assert refused.json()["error"]["message"] == reason
 

@@ -18,7 +18,7 @@ from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.turn_taking import TurnTaking
 from reconciler.model.leasing import Idled, Leased, Released, Roused, Term
-from reconciler.model.lending import Demand, Idle, Rules
+from reconciler.model.lending import Demand, Idle, Outlook, Rules
 from reconciler.model.records import Hold, Record, Row, StepIntent
 from reconciler.model.spec import Slice
 from tests.sample_worlds import HOST, model, slice_of
@@ -33,9 +33,7 @@ class HandLobby:
     """A lobby whose demand is set by hand."""
 
     wanted: dict[str, Demand] = field(default_factory=dict)
-    paused: frozenset[str] = frozenset()
-    expected: frozenset[str] = frozenset()
-    resting: frozenset[str] = frozenset()
+    paused = expected = resting = frozenset[str]()
     refused: Mapping[str, str] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
     trouble: str | None = None
@@ -49,6 +47,8 @@ class HandLobby:
 
     def refuse(self, reasons: Mapping[str, str]) -> None:
         self.refused = reasons
+
+    def foresee(self, _: Mapping[str, Outlook]) -> None: ...
 
     def expect(self, model_names: Collection[str]) -> None:
         self.expected = frozenset(model_names)
