@@ -350,7 +350,10 @@ class HostLoop:
         self._stirred.set()
 
     async def _take_turns(self, turns: TurnTaking, sleeps: bool) -> None:
-        taken = turns.taken(self._slice, self._rules, self._stuck, sleeps=sleeps)
+        objection = self._provenance.objection
+        taken = turns.taken(
+            self._slice, self._rules, self._stuck, objection=objection, sleeps=sleeps
+        )
         self._idles = await taken
         self.look()
 

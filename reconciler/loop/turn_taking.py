@@ -83,17 +83,26 @@ class TurnTaking:
         return {**lending.kept_out(seated.slice, seated.lent), **self._in_vain}
 
     async def taken(
-        self, slice_: Slice, rules: Rules, stuck: str = "", *, sleeps: bool = False
+        self,
+        slice_: Slice,
+        rules: Rules,
+        stuck: str = "",
+        *,
+        objection: str = "",
+        sleeps: bool = False,
     ) -> bool:
         """Wait until it is another model's turn, and record that, or until the host may rest.
 
         Whether it may. `stuck` is why what the file wants could not be brought about, empty where
-        it was; a host that `sleeps` is woken by a turn.
+        it was; a host that `sleeps` is woken by a turn. While there is an `objection` to what the
+        files say no turn is taken, since no pass would carry it out.
         """
         while True:
             try:
                 await self._cache.journal.check_room()
                 self._lobby.report("")
+                if objection:
+                    await self._waits_in_vain(slice_, rules, objection)
                 return await self._turned(slice_, rules, stuck, sleeps=sleeps)
             except DurabilityError as error:
                 # What serves goes on; another model comes in when that can be recorded again.
@@ -103,6 +112,15 @@ class TurnTaking:
                 self._say(f"{slice_.host.name}: {trouble}")
                 await self._clock.sleep(AGAIN_SECONDS)
                 await self._cache.write_on()
+
+    async def _waits_in_vain(self, slice_: Slice, rules: Rules, objection: str) -> None:
+        """Leave what is lent as it is, and tell who asks for something else, until cancelled."""
+        hints, now = await self._cache.hints(slice_.host.name), self._clock.instant()
+        self._in_vain = dict.fromkeys({*rules.allow, *(slice_.active or ())}, objection)
+        lent = lending.standing(slice_, rules, hints, now)
+        self._told(Seated(slice_, rules, lent, rests=self._rests))
+        self._pausing.pause(())
+        await anyio.sleep_forever()
 
     async def _turned(self, slice_: Slice, rules: Rules, stuck: str, *, sleeps: bool) -> bool:
         while True:

@@ -20,7 +20,7 @@ from reconciler.core.report.conditions import host_conditions
 from reconciler.core.report.explain import of_host, of_model
 from reconciler.loop.survey import planned
 from reconciler.model.explanation import Explanation
-from reconciler.model.leasing import Idled, Leased, Released, Term
+from reconciler.model.leasing import Leased, Released, Term
 from reconciler.model.lending import Rules
 from reconciler.model.observed import Observed
 from reconciler.model.records import (
@@ -81,6 +81,12 @@ ONE = wants("a")
 BESIDE = slice_of(("a", "d"), model("a", gpus=(0,)), model("b", gpus=(0,)), D)
 ON_ITS_PORT = slice_of(("a", "e"), A, E, model("b", port=E.port, gpus=(1,)))
 
+ON_CARDS = slice_of(
+    ("a", "e"), model("a", gpus=(0,)), E, model("b", port=E.port, gpus=(1,))
+)  # fmt: skip
+OVER = Hold(host=HOST, reason="a game", until=50.0)
+
+
 ROWS: dict[str, tuple[Slice, Rules, Hints, tuple[str, ...] | None, str]] = {
     "nothing is lent": (ONE, ANY, Hints(), ("a",), "forward"),
     "held": (ONE, ANY, leased(ONE, "b", held=HELD), None, "forward"),
@@ -136,6 +142,24 @@ ROWS: dict[str, tuple[Slice, Rules, Hints, tuple[str, ...] | None, str]] = {
     "left by a person, and lent": (
         ONE, ANY, leased(ONE, "b", quarantine=failed(ONE, "RolledBack"), **GOOD), ("b",), "lease",
     ),
+    "its hold is over": (
+        ONE, ANY, Hints(held=Held(hold=OVER, since=instant(1.0))), ("a",), "forward",
+    ),
+    "could not be brought in, and its wait is not over": (
+        ONE, ANY, Hints(unlendable={"b": failed(ONE)}), ("a",), "forward",
+    ),
+    "could not be brought in, and is tried again": (
+        ONE, ANY, leased(ONE, "b", unlendable={"b": failed(ONE)}), ("b",), "lease",
+    ),
+    "its port is taken, and another card stays": (
+        ON_CARDS, ANY, leased(ON_CARDS, "b"), ("a", "b"), "lease",
+    ),
+    "not managed any more": (slice_of(None, *ALL), ANY, leased(ONE, "b"), None, "forward"),
+    "off now": (wants("a", power="off"), ANY, leased(ONE, "b"), ("a",), "forward"),
+    "asleep now": (wants("a", power="suspend"), ANY, leased(ONE, "b"), ("a",), "forward"),
+    "lent, and a retry is due": (
+        ONE, ANY, leased(ONE, "b", quarantine=failed(ONE), **GOOD), ("b",), "lease",
+    ),
     "left by a person": (
         ONE, ANY, Hints(quarantine=failed(ONE, "RolledBack"), **GOOD), ("l",), "heal",
     ),
@@ -145,7 +169,8 @@ ROWS: dict[str, tuple[Slice, Rules, Hints, tuple[str, ...] | None, str]] = {
 @pytest.mark.parametrize("name", ROWS)
 def test_where_a_host_goes_with_what_requests_brought_in(name: str) -> None:
     wanted, rules, hints, active, mode = ROWS[name]
-    aim = policy.aim(wanted, hints, Observed(), NOW, rules=rules)
+    now = instant(HOUR / 2) if name.endswith("due") else NOW
+    aim = policy.aim(wanted, hints, Observed(), now, rules=rules, retries=True)
     assert (aim.mode, aim.target.slice.active if aim.acts else None) == (mode, active)
     assert bool(aim.lent) >= (mode == "lease")
     is_lease = aim.mode == "lease"
@@ -211,31 +236,6 @@ def test_who_would_wait_in_vain_is_told_why(name: str) -> None:
     told = policy.not_lent(wanted, ANY, hints, NOW)
     assert told.keys() == models
     assert all(said in reason for reason in told.values())
-
-
-def test_what_failed_is_tried_again_for_a_request_where_the_host_rests() -> None:
-    idled = Idled(host=HOST, then="unload", wanted=digest(ONE), boot_id="boot")
-    for known, refused in ((Hints(), True), (Hints(idled=idled), False)):
-        hints = replace(known, quarantine=failed(ONE))
-        assert ("a" in policy.not_lent(ONE, ANY, hints, instant(HOUR))) is refused
-        assert "a" in policy.not_lent(ONE, ANY, hints, NOW), "its wait is not over"
-
-
-def test_what_serves_beside_a_failure_is_neither_blamed_nor_stopped() -> None:
-    there = world(ONE, {"e": unit("e"), "b": unit("b")})
-    assert lending.newcomers("be", world(ONE, {"e": unit("e")}), Hints(), HOST) == ["b"]
-    assert lending.newcomers("be", there, Hints(unproven=frozenset("b")), HOST) == ["b"]
-    assert lending.newcomers("be", there, Hints(), HOST) == []
-    assert lending.lent_alone(ONE, "b") == digest(lending.lend(ONE, ["b"]))
-
-
-def test_what_works_of_a_wish_that_failed_stays_beside_what_is_lent() -> None:
-    wanted = slice_of(("a", "e"), *ALL)
-    there = world(wanted, {"e": unit("e")})
-    key = attempt_key(wanted, digest(wanted), there)
-    failure = failed(wanted).model_copy(update={"key": key})
-    aim = policy.aim(wanted, leased(wanted, "b", quarantine=failure), there, NOW, rules=ANY)
-    assert aim.target.slice.active == ("b", "e")
 
 
 def rows(*records: Record) -> Hints:
