@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -14,7 +15,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.live_tally import LiveTally
 from reconciler.core.recovery import Hints
 from reconciler.core.retries import RETRY
-from reconciler.errors import ReconcilerError, Unexpected, WriteFailed
+from reconciler.errors import DurabilityError, ReconcilerError, Unexpected, WriteFailed
 from reconciler.loop import lateness, unrecorded
 from reconciler.loop.beside import beside
 from reconciler.loop.context import HostContext
@@ -227,7 +228,8 @@ class HostLoop:
             return await reconcile(request, context)
         except WriteFailed:
             if self._lobby is not None:
-                await unrecorded.admitted(request.slice, context)
+                with suppress(DurabilityError):
+                    await unrecorded.admitted(request.slice, context)
             raise
 
     async def _note_lateness(self) -> None:
