@@ -27,11 +27,7 @@ class Meter:
                 # Who asked at the same time may have read it meanwhile.
                 if row.seq > self._tally.newest:
                     self._tally.take(row)
-        built = gauged(
-            "build_info",
-            "1 for the version of reconciler that runs.",
-            ("version",),
-            {(__version__,): 1},
-        )
-        told = (self._doors.metrics(), self._tally.families(), self._live.families())
-        return tuple(map(self._bound.bounded, (built, *chain.from_iterable(told))))
+        told = "1 for the version of reconciler that runs."
+        built = gauged("build_info", told, ("version",), {(__version__,): 1})
+        parts = (self._doors.metrics(), self._tally.families(), self._live.families())
+        return tuple(map(self._bound.bounded, (built, *chain.from_iterable(parts))))
