@@ -87,7 +87,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(HIGH_WATER)
         entry = self._doorkeeper.entry(transport)
-        self._reader = RequestReader(Visitor(self._doorkeeper, entry).judge, self._welcome)
+        self._reader = RequestReader(Visitor(self._doorkeeper, entry), self._welcome)
         self.address = "" if entry.door.is_local else entry.address
         if not self._clients.has_room(self.address):
             self._transport.abort()

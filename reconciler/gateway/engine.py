@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 import httptools
 
 from reconciler.gateway.head import LARGEST_HEAD
+from reconciler.gateway.known_head import NOTHING_KNOWN, KnownHead, Sized, known_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,24 @@ class AnswerHead(NamedTuple):
 
 
 NO_HEAD = AnswerHead(0, b"", (), {})
+
+
+class AnswerPrecedent(NamedTuple):
+    """An answer's head that was parsed, as bytes and as what they mean; where its length stands."""
+
+    known: KnownHead
+    parsed: AnswerHead
+    length_at: int
+
+    def head(self, digits: bytes) -> AnswerHead:
+        """The same head with another length."""
+        status, reason, fields, said = self.parsed
+        at = self.length_at
+        length = (fields[at][0], digits)
+        return AnswerHead(status, reason, (*fields[:at], length, *fields[at + 1 :]), said)
+
+
+NO_PRECEDENT = AnswerPrecedent(NOTHING_KNOWN, NO_HEAD, 0)
 
 
 class Listener(Protocol):
@@ -74,7 +93,8 @@ class EngineConnection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._head = NO_HEAD
         self._fields: list[Field] = []
-        self._reason = b""
+        self._reason = self._fresh = b""
+        self._precedent, self._owed = NO_PRECEDENT, 0
         self._bodiless = self._until_closed = self._may_upgrade = False
         self._ended: bool | None = None
         self._broken = ""
@@ -101,9 +121,9 @@ class EngineConnection(asyncio.Protocol):
     ) -> None:
         """Send a whole request; `bodiless`: its answer has no body, whatever its head says."""
         self._listener, self._bodiless, self._may_upgrade = listener, bodiless, may_upgrade
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = None
         self._head, self._ended, self._broken = NO_HEAD, None, ""
-        self._until_closed = False
+        self._until_closed, self._owed = False, 0
         self.heard, self.used = 0, self.used + 1
         if self._transport is not None:
             self._transport.write(request)
@@ -135,14 +155,14 @@ class EngineConnection(asyncio.Protocol):
     def data_received(self, received: bytes) -> None:
         """Parse what came; what came unasked ends the connection."""
         listener = self._listener
-        if listener is None or self._parser is None:
+        if listener is None:
             self.abort()
             return
         if self._head is NO_HEAD:
             self.heard += len(received)
         listener.on_read()
         try:
-            self._parse(self._parser, received)
+            self._read(received)
             # Only now: what a listener sends next must not meet what is left of these bytes.
             if self._ended is not None:
                 self._end(reusable=self._ended and not self._broken)
@@ -151,9 +171,37 @@ class EngineConnection(asyncio.Protocol):
         finally:
             listener.on_told()
 
-    def _parse(self, parser: httptools.HttpResponseParser, received: bytes) -> None:
+    def _read(self, received: bytes) -> None:
+        if self._owed:
+            self._read_body(received)
+        elif self._parser is None and (found := self._found(received)) is not None:
+            self._owed = found.length
+            self._tell(self._precedent.head(found.digits))
+            self._read_body(received[found.size :])
+        else:
+            self._parse(received)
+
+    def _found(self, received: bytes) -> Sized | None:
+        """The head at the front of what came, if it is the last one, but for its length."""
+        may_be = self._head is NO_HEAD and not self._bodiless and not self._may_upgrade
+        return self._precedent.known.found(received) if may_be else None
+
+    def _read_body(self, received: bytes) -> None:
+        """Read what came behind a head that was known."""
+        piece = received[: self._owed]
+        self._owed -= len(piece)
+        if piece:
+            self.on_body(piece)
+        if not self._owed:
+            # What came behind it came unasked.
+            self._ended = len(piece) == len(received)
+
+    def _parse(self, received: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+            self._fresh = received
         try:
-            parser.feed_data(received)
+            self._parser.feed_data(received)
         except httptools.HttpParserError as error:
             self._broken = f"its answer is not HTTP: {error}"
         except httptools.HttpParserUpgrade as found:
@@ -204,19 +252,24 @@ class EngineConnection(asyncio.Protocol):
         """Pass the head on, unless it only says that more will come."""
         if self._parser is None or self._listener is None or not self._is_read:
             return
-        status = self._parser.get_status_code()
+        status, fresh, self._fresh = self._parser.get_status_code(), self._fresh, b""
         head = self._read_head(status)
         self._broken = _fault(head)
         if self._broken or status < FINAL:
             return
-        self._head = head
         self._bodiless = self._bodiless or status in BODILESS
         is_framed = CODING in head.said or LENGTH in head.said
         self._until_closed = not is_framed and not self._bodiless
-        self._listener.on_head(self._head)
+        self._precedent = NO_PRECEDENT if self._bodiless else _precedent(head, fresh)
+        self._tell(head)
         if self._bodiless:
             # The parser would wait for a body that a HEAD only announces.
             self._ended = False
+
+    def _tell(self, head: AnswerHead) -> None:
+        self._head = head
+        if self._listener is not None:
+            self._listener.on_head(head)
 
     def on_body(self, piece: bytes) -> None:
         """Pass a piece on."""
@@ -228,6 +281,8 @@ class EngineConnection(asyncio.Protocol):
         if self._parser is not None and self._head is not NO_HEAD and self._is_read:
             # Only here is it right: asked later, the parser always says no.
             self._ended = self._parser.should_keep_alive()
+            if not self._ended:
+                self._precedent = NO_PRECEDENT
 
     def _end(self, *, reusable: bool) -> None:
         listener, self._listener, self._parser = self._listener, None, None
@@ -250,6 +305,14 @@ def _fault(head: AnswerHead) -> str:
     if not REASON.fullmatch(head.reason):
         return "its answer has control characters in its first line"
     return ""
+
+
+def _precedent(head: AnswerHead, fresh: bytes) -> AnswerPrecedent:
+    """What later answers may go by, where this one tells its length, and came at once."""
+    if LENGTH not in head.said:
+        return NO_PRECEDENT
+    names = [name.lower() for name, _ in head.fields]
+    return AnswerPrecedent(known_head(fresh, len(names)), head, names.index(LENGTH))
 
 
 def _times(name: bytes, fields: Sequence[Field]) -> int:

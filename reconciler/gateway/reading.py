@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import httptools
 
 from reconciler.gateway.head import LARGEST_HEAD, Refusal, RequestHead, new_id
 from reconciler.gateway.judged import AdmittedRequest, Judged
+from reconciler.gateway.known_head import NOTHING_KNOWN, known_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,25 @@ class WholeRequest(NamedTuple):
     version: str
 
 
+class Judge(Protocol):
+    """Who judges the heads of a connection."""
+
+    def judge(self, head: RequestHead) -> Judged:
+        """Judge a head."""
+        ...
+
+    def again(self, length: int) -> Judged | None:
+        """Judge one that says what the last one said, but for its length; None: read it."""
+        ...
+
+
 class RequestReader:
     """Reads requests; those that are whole, or refused, wait in `whole`."""
 
-    def __init__(self, judge: Callable[[RequestHead], Judged], welcome: Callable[[], None]) -> None:
+    def __init__(self, judge: Judge, welcome: Callable[[], None]) -> None:
         """Take what judges a head, and what tells a client that it may send the body."""
         self._judge, self._welcome = judge, welcome
+        self._known, self._fresh, self._owed = NOTHING_KNOWN, b"", 0
         self._parser = httptools.HttpRequestParser(self)
         self.whole: deque[WholeRequest] = deque()
         self.begun = self._came = 0
@@ -70,10 +84,12 @@ class RequestReader:
             return
         self._came = len(received)
         self._raw += self._came
+        # What begins here may be known by its bytes later on.
+        self._fresh = b"" if self.is_reading else received
         try:
             rest = received
             while rest:
-                rest = self._parse(rest)
+                rest = self._read(rest)
         except httptools.HttpParserError as error:
             self.fail(self._unread(error))
         # The body of what was refused is not waited for: what follows cannot be told from it.
@@ -108,6 +124,28 @@ class RequestReader:
         if version in READ_VERSIONS:
             return Refusal(400, f"this is not HTTP: {error}")
         return Refusal(505, f"found HTTP/{version}, expected HTTP/1.1 or HTTP/1.0")
+
+    def _read(self, received: bytes) -> bytes:
+        """Read what came; give what was not looked at."""
+        if self._owed:
+            return self._read_body(received)
+        found = None if self.is_reading else self._known.found(received)
+        judged = None if found is None else self._judge.again(found.length)
+        if found is None or judged is None:
+            return self._parse(received)
+        self.on_message_begin()
+        self._fresh, self._owed = b"", found.length
+        self._take(judged)
+        return self._read_body(received[found.size :])
+
+    def _read_body(self, received: bytes) -> bytes:
+        """Read what came behind a head that was known."""
+        piece, rest = received[: self._owed], received[self._owed :]
+        self._owed -= len(piece)
+        self.on_body(piece)
+        if not self._owed:
+            self._complete(keeps=True)
+        return rest
 
     def _parse(self, received: bytes) -> bytes:
         """Parse what came; give what the parser did not look at."""
@@ -167,7 +205,12 @@ class RequestReader:
         if self._raw + self._came > LARGEST_HEAD and _size(head) > LARGEST_HEAD:
             self._judged = Judged(HEAD_TOO_LARGE, new_id(), closes=True)
             return
-        judged = self._judged = self._judge(head)
+        fresh, self._fresh = self._fresh, b""
+        self._known = known_head(fresh, len(head.fields))
+        self._take(self._judge.judge(head))
+
+    def _take(self, judged: Judged) -> None:
+        self._judged = judged
         if isinstance(judged.found, Refusal):
             return
         if judged.length is not None and judged.length > judged.largest:
@@ -193,12 +236,17 @@ class RequestReader:
         # Only here it is right: asked later, the parser always says no.
         keeps = self._parser.should_keep_alive()
         if self._parser.should_upgrade() and not self._is_refused:
-            self._resumed = RESUMED if keeps else RESUMED_LAST
+            self._resumed, self._known = RESUMED if keeps else RESUMED_LAST, NOTHING_KNOWN
             return
+        # Of HTTP/1.0 programs read differently what keeps a connection.
+        keeps = keeps and self._version == "1.1"
+        if not keeps or self._judged is None or self._judged.length is None:
+            self._known = NOTHING_KNOWN
+        self._complete(keeps=keeps)
+
+    def _complete(self, *, keeps: bool) -> None:
         self.is_reading = False
         if self._judged is not None:
-            # Of HTTP/1.0 programs read differently what keeps a connection.
-            keeps = keeps and self._version == "1.1"
             whole = WholeRequest(self._judged, bytes(self._body), keeps, self._version)
             self.whole.append(whole)
         self._body = bytearray()

@@ -1,49 +1,24 @@
-"""Visitor: the requests of one connection; one that says what the last one said is judged alike.
-
-Who keeps a connection sends the same head each time, but for the length of the body.
-"""
+"""Visitor: the requests of one connection; one that says what the last one said is judged alike."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.gateway.head import Field, RequestHead, given_id, is_length, new_id
+from reconciler.gateway.head import RequestHead, given_id, new_id
 from reconciler.gateway.judged import AdmittedRequest, Judged
 
 if TYPE_CHECKING:
     from reconciler.gateway.doorkeeper import Doorkeeper, Entry, Ground
-
-LENGTH = b"content-length"
+    from reconciler.gateway.keys import Requester
 
 
 class Precedent(NamedTuple):
-    """A request that was let in, and what that stood on.
+    """The judgement of a request that was let in, the name it was given, and what that stood on."""
 
-    Its length stood at `length_at` among the `others`, or would.
-    """
-
-    head: RequestHead
-    length_at: int
-    others: tuple[Field, ...]
-    admitted: AdmittedRequest
     judged: Judged
+    requester: Requester
     given: bytes
     ground: Ground
-
-    def length(self, head: RequestHead) -> int | None:
-        """How long the body is behind a head that says the same, None for any other head."""
-        same, at, fields = self.head, self.length_at, head.fields
-        if head.target != same.target or head.method != same.method or head.version != same.version:
-            return None
-        if fields[:at] + fields[at + 1 :] != self.others:
-            return None
-        length = _number(*fields[at]) if at < len(fields) else 0
-        # Of a request with a body more is asked than of one without.
-        return length if bool(length) == bool(self.judged.length) else None
-
-
-def _number(name: bytes, value: bytes) -> int | None:
-    return int(value) if name.lower() == LENGTH and is_length(value) else None
 
 
 class Visitor:
@@ -55,27 +30,21 @@ class Visitor:
 
     def judge(self, head: RequestHead) -> Judged:
         """Judge a head."""
-        last = self._last
-        length = last.length(head) if last is not None else None
-        if last is None or length is None or not self._stands(last):
-            return self._judged(head)
-        return last.judged._replace(name=last.given or new_id(), length=length)
-
-    def _stands(self, last: Precedent) -> bool:
-        return self._doorkeeper.lets_in(last.admitted.requester, last.ground)
-
-    def _judged(self, head: RequestHead) -> Judged:
         ground, judged = self._doorkeeper.ground, self._doorkeeper.judge(head, self._entry)
-        self._last = _precedent(head, judged, ground)
+        self._last = None
+        if ground is not None and isinstance(judged.found, AdmittedRequest):
+            self._last = Precedent(judged, judged.found.requester, given_id(head), ground)
         return judged
 
+    def again(self, length: int) -> Judged | None:
+        """Judge a head that says what the last one said, but for this length of its body.
 
-def _precedent(head: RequestHead, judged: Judged, ground: Ground | None) -> Precedent | None:
-    """What later requests may go by, None where this one was not let in, or comes in chunks."""
-    admitted = judged.found
-    if ground is None or judged.length is None or not isinstance(admitted, AdmittedRequest):
-        return None
-    names = [name.lower() for name, _ in head.fields]
-    at = names.index(LENGTH) if LENGTH in names else len(names)
-    others = head.fields[:at] + head.fields[at + 1 :]
-    return Precedent(head, at, others, admitted, judged, given_id(head), ground)
+        None where it has to be read once more.
+        """
+        last = self._last
+        # Of a request with a body more is asked than of one without.
+        if last is None or bool(length) != bool(last.judged.length):
+            return None
+        if not self._doorkeeper.lets_in(last.requester, last.ground):
+            return None
+        return last.judged._replace(name=last.given or new_id(), length=length)

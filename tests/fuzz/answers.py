@@ -13,6 +13,7 @@ from reconciler.gateway.engine import AnswerHead, EngineConnection
 from tests.fuzz.transport import Deaf
 
 LOST = "lost"
+REUSABLE = "reusable"
 MORE = "waits for more"
 
 
@@ -51,7 +52,7 @@ class Asker:
 
     def on_end(self, *, reusable: bool) -> None:
         assert self.end == MORE, "a second end"
-        self.end = "reusable" if reusable else "whole"
+        self.end = REUSABLE if reusable else "whole"
 
     def on_lost(self, reason: str) -> None:
         assert self.end == MORE, "lost after the end"
@@ -72,10 +73,18 @@ def compared(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes]
     return tuple(one for one in named if one[0] != b"transfer-encoding")
 
 
-def read(pieces: Iterable[bytes], *, bodiless: bool = False) -> Answer:
-    """The answer that the gateway reads; at the end of the bytes the connection is closed."""
+def read(pieces: Iterable[bytes], *, bodiless: bool = False, first: bytes = b"") -> Answer:
+    """The answer that the gateway reads; at the end of the bytes the connection is closed.
+
+    `first` is the answer to what was asked before, over the same connection.
+    """
     connection, asker = EngineConnection(), Asker()
     connection.connection_made(cast("asyncio.Transport", Deaf()))
+    if first:
+        before = Asker()
+        connection.send(before, b"", bodiless=False)
+        connection.data_received(first)
+        assert before.end == REUSABLE, first
     connection.send(asker, b"", bodiless=bodiless)
     for piece in pieces:
         if not connection.is_closing:

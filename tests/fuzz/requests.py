@@ -39,9 +39,13 @@ class Read(NamedTuple):
     is_closed: bool
 
 
-def read(pieces: Iterable[bytes]) -> Read:
-    """What the gateway reads; whoever may come in, a head is judged by itself."""
-    reader, taken = RequestReader(_judge, _welcome), list[Framed]()
+def read(pieces: Iterable[bytes], *, forgets: bool = False) -> Read:
+    """What the gateway reads; whoever may come in, a head is judged by itself.
+
+    One that `forgets` goes by no head that came before.
+    """
+    judge = Forgetful() if forgets else EachJudged()
+    reader, taken = RequestReader(judge, _welcome), list[Framed]()
     for piece in pieces:
         reader.feed(piece)
     for whole in reader.whole:
@@ -51,6 +55,29 @@ def read(pieces: Iterable[bytes]) -> Read:
         if not whole.keeps:
             return Read(taken, None, is_closed=True)
     return Read(taken, None, is_closed=False)
+
+
+class EachJudged:
+    """Judges a head by itself, and one that says the same as the last one as that."""
+
+    last: Judged | None = None
+
+    def judge(self, head: RequestHead) -> Judged:
+        self.last = _judge(head)
+        return self.last
+
+    def again(self, length: int) -> Judged | None:
+        if self.last is None or bool(length) != bool(self.last.length):
+            return None
+        return self.last._replace(length=length)
+
+
+class Forgetful(EachJudged):
+    """Judges each head by itself."""
+
+    def again(self, length: int) -> Judged | None:
+        _ = length
+        return None
 
 
 def _judge(head: RequestHead) -> Judged:

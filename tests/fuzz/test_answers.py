@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz.answers import LOST, MORE, Answer, by_h11, read
+from tests.fuzz.answers import LOST, MORE, REUSABLE, Answer, by_h11, read
 from tests.fuzz.mutation import mutated, pieces
 from tests.fuzz.sizes import EACH, SEEDS
 
@@ -47,6 +47,14 @@ def agree(found: Answer, other: Answer | None) -> bool:
     return found.end == LOST or (other is not None and found[:3] == other[:3])
 
 
+def alike(found: Answer, other: Answer) -> bool:
+    """Whether two are one, but that the connection may be used again after the other alone.
+
+    An empty line behind an answer means nothing, and is not told from what would.
+    """
+    return found == other or found == other._replace(end="whole")
+
+
 @pytest.mark.parametrize("bodiless", [False, True])
 @pytest.mark.parametrize("raw", CORPUS)
 def test_every_split_of_an_answer_is_read_as_the_whole(raw: bytes, bodiless: bool) -> None:
@@ -70,5 +78,22 @@ def test_no_answer_is_passed_on_as_whole_that_h11_would_read_otherwise(seed: int
         assert (split.end == LOST) == (found.end == LOST), (seed, number, raw, found, split)
         assert found.end == LOST or split[:3] == found[:3], (seed, number, raw, found, split)
         assert agree(found, by_h11(raw, bodiless=bodiless)), (seed, number, raw, found)
+        whole, lost = whole + (found.end != LOST), lost + (found.end == LOST)
+    assert min(whole, lost) > EACH / 10, "the mutations are all of one kind"
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_an_answer_is_read_alike_whatever_came_before_it(seed: int) -> None:
+    chance = Random(seed)  # noqa: S311 - to be repeated
+    kept = [raw for raw in CORPUS if read([raw]).end == REUSABLE]
+    whole = lost = 0
+    for number in range(EACH):
+        first, bodiless = chance.choice(kept), chance.random() < 0.1
+        raw = mutated(chance, [first], WORDS)
+        found = read([raw], bodiless=bodiless, first=first)
+        assert alike(found, read([raw], bodiless=bodiless)), (seed, number, first, raw)
+        split = pieces(chance, raw)
+        after = read(split, bodiless=bodiless, first=first)
+        assert alike(after, read(split, bodiless=bodiless)), (seed, number, first, split)
         whole, lost = whole + (found.end != LOST), lost + (found.end == LOST)
     assert min(whole, lost) > EACH / 10, "the mutations are all of one kind"

@@ -80,3 +80,18 @@ def test_nothing_is_taken_that_h11_would_frame_otherwise(seed: int) -> None:
         assert whole.is_closed or len(whole.taken) >= len(other), (seed, number, raw, whole, other)
         taken, refused = taken + len(whole.taken), refused + bool(whole.status)
     assert min(taken, refused) > EACH / 10, "the mutations are all of one kind"
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_request_is_read_alike_whatever_came_before_it(seed: int) -> None:
+    chance = Random(seed)  # noqa: S311 - to be repeated
+    kept = [raw for raw in CORPUS if read([raw]).taken and not read([raw]).is_closed]
+    taken = refused = 0
+    for number in range(EACH):
+        first = chance.choice(kept)
+        raw = mutated(chance, [first], WORDS)
+        found, split = read([first, raw]), read([first, *pieces(chance, raw)])
+        assert found == split == read([first, raw], forgets=True), (seed, number, first, raw)
+        assert agree(found.taken, by_h11(first + raw)), (seed, number, first, raw)
+        taken, refused = taken + len(found.taken) - 1, refused + bool(found.status)
+    assert min(taken, refused) > EACH / 10, "the mutations are all of one kind"
