@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 
 STIR_SECONDS = 0.25
+"""How often a watch looks for rows that others wrote, where its real one is told at once."""
 
 
 class FakeEdits:
     """Files that a watch may follow; it is told at once of what is written.
 
-    They are what they ask for, or why they cannot be used.
+    They are what they ask for, or why they cannot be used. `stir_seconds` may be longer where
+    nobody else writes rows.
     """
 
     def __init__(self, now: Wanted | str) -> None:
-        self.now = now
+        self.now, self.stir_seconds = now, STIR_SECONDS
         self._tell: Callable[[Wanted | str], None] = lambda _: None
 
     async def follow(
@@ -32,7 +34,7 @@ class FakeEdits:
         self._tell = tell
         tell(self.now)
         while True:
-            await anyio.sleep(STIR_SECONDS)
+            await anyio.sleep(self.stir_seconds)
             await stir()
 
     def write(self, now: Wanted | str) -> None:

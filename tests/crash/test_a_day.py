@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import anyio
 import pytest
 
+from reconciler.config.file_watch import BACKSTOP_SECONDS
 from reconciler.core.retention import Retention
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.fakes.world import Fault
@@ -125,6 +126,8 @@ def test_a_day_of_edits_and_faults_ends_in_sync_with_a_bounded_journal_and_memor
     stage = Stage()
     kept = JournalFile(folder / "journal", stage.world.clock, KEPT)
     watched = WatchedWorld(stage, kept)
+    # Nobody asks: to look for that four times a second took half of the time.
+    watched.edits.stir_seconds = BACKSTOP_SECONDS
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = watched.world.clock.boot()
     watched.world.clock.run(a_day, watched, random.Random(SEED))  # noqa: S311 - a test must be repeatable
