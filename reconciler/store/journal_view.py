@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +52,5 @@ def _opened(file: Path, how: str) -> sqlite3.Connection:
 
 def _has_log(file: Path) -> bool:
     """Whether rows may be in the log beside the file, and not in it yet."""
-    with suppress(FileNotFoundError):
-        return file.with_name(f"{file.name}-wal").stat().st_size > 0
-    return False
+    log = file.with_name(f"{file.name}-wal")
+    return log.exists() and log.stat().st_size > 0
