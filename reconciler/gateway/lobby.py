@@ -46,6 +46,11 @@ class SeatsLobby:
         for name, seat in self._seats.items():
             seat.foresee(outlooks.get(name, Outlook()))
 
+    def estimate(self, seconds: Mapping[str, float]) -> None:
+        """Take in how many seconds each model may serve that does not."""
+        for name, seat in self._seats.items():
+            seat.arrives_in = seconds.get(name, seat.arrives_in)
+
     def expect(self, model_names: Collection[str]) -> None:
         """Let requests for these models wait and pass, also where the files do not allow it."""
         for name, seat in self._seats.items():

@@ -39,6 +39,9 @@ class Seat:
         self.because = "it has not been seen to work yet"
         self.refused = ""
         self.in_flight, self.rests = 0, False
+        self.arrives_in = 0.0
+        """In how many seconds it may serve, where it has to be brought in."""
+
         self.identity: UnitIdentity | None = None
         self.pool: Pool | None = None
         self.bearer = self.rereader = self.architecture = ""

@@ -8,6 +8,7 @@ from math import inf
 import anyio
 
 from reconciler.core import lending, turns
+from reconciler.core.arrivals import load_seconds
 from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
@@ -17,7 +18,6 @@ from reconciler.model.records import Lease
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Lobby
 
-LOAD_STEPS = ("start", "await_healthy")
 AGAIN_SECONDS = 30.0
 
 
@@ -64,7 +64,7 @@ class LoadEnding:
             self._unawaited.pop(name, None)
             return inf
         unawaited = self._unawaited.setdefault(name, now)
-        return turns.load_end(self._began, _usual_seconds(slice_, hints, name), unawaited)
+        return turns.load_end(self._began, load_seconds(slice_, hints, name), unawaited)
 
     async def _recorded(self, host: str, names: list[str]) -> bool:
         """Record that these leases end; False where nothing can be recorded now."""
@@ -76,13 +76,3 @@ class LoadEnding:
         except DurabilityError:
             return False
         return True
-
-
-def _usual_seconds(slice_: Slice, hints: Hints, name: str) -> float | None:
-    """How long it usually takes to bring a model in, None where it never was."""
-    load = [hints.typical_seconds(step, name) for step in LOAD_STEPS]
-    if None in load:
-        return None
-    rivals = lending.rivals(slice_)[name]
-    stops = (hints.typical_seconds("stop", rival) or 0.0 for rival in rivals)
-    return sum(filter(None, load)) + max(stops, default=0.0)

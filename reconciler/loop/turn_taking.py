@@ -9,6 +9,7 @@ from math import inf
 import anyio
 
 from reconciler.core import lending, policy, seating
+from reconciler.core.arrivals import arrivals
 from reconciler.core.canonical import digest
 from reconciler.core.live_tally import LiveTally
 from reconciler.core.outlook import outlooks
@@ -132,6 +133,7 @@ class TurnTaking:
                 self._wanted = now.boot
             seated = Seated(slice_, rules, lent, rests=self._rests)
             self._lobby.foresee(outlooks(slice_, hints, now, lent, self._refused(seated)))
+            self._lobby.estimate(arrivals(slice_, hints, wakes=sleeps))
             refused = self._told(seated)
             demands = self._lobby.demands()
             missing = seating.missing(slice_, demands) if stuck and not seated.rests else ()

@@ -76,6 +76,10 @@ class Lobby(Protocol):
         """Take how long what keeps requests from these models lasts, and which of them failed."""
         ...
 
+    def estimate(self, seconds: Mapping[str, float]) -> None:
+        """Take in how many seconds each model may serve that does not."""
+        ...
+
     def expect(self, model_names: Collection[str]) -> None:
         """Let requests for these models wait and pass, also where the files do not allow it."""
         ...

@@ -47,8 +47,13 @@ def refused(one: Seat) -> Seat:
     return one
 
 
-def resting(one: Seat) -> Seat:
-    one.rests = True
+def resting(one: Seat, seconds: float = 90.0) -> Seat:
+    one.rests, one.arrives_in = True, seconds
+    return one
+
+
+def away(one: Seat, seconds: float) -> Seat:
+    one.arrives_in = seconds
     return one
 
 
@@ -57,7 +62,8 @@ BEST_FIRST: tuple[Callable[[], Seat], ...] = (
     lambda: busy(opened(seat("y"), 4), 2),
     lambda: busy(opened(seat("x"))),
     lambda: seat("w", active=True),
-    lambda: seat("v"),
+    lambda: resting(seat("v1"), seconds=30.0),
+    lambda: away(seat("v"), 40.0),
     lambda: resting(seat("u", active=True)),
     lambda: resting(seat("t")),
     lambda: refused(seat("s", active=True)),

@@ -48,7 +48,9 @@ class HandLobby:
     def refuse(self, reasons: Mapping[str, str]) -> None:
         self.refused = reasons
 
-    def foresee(self, _: Mapping[str, Outlook]) -> None: ...
+    def foresee(self, _: Mapping[str, Outlook | float]) -> None: ...
+
+    estimate = foresee
 
     def expect(self, model_names: Collection[str]) -> None:
         self.expected = frozenset(model_names)
@@ -390,9 +392,8 @@ def test_on_a_full_disk_a_host_goes_on_to_rest_and_is_woken_when_that_can_be_rec
     async def day(turns: Turns) -> None:
         turns.lobby.set(a=waiting(turns.clock.now))
         turns.journal.is_full = True
-        interrupt = Interrupt()
         await turns.taking.asked(HOST, interrupt)
-        assert not interrupt.reason
 
-    turns = Turns(rules=RESTS)
+    turns, interrupt = Turns(rules=RESTS), Interrupt()
     turns.clock.run(day, turns)
+    assert not interrupt.reason
