@@ -1,7 +1,7 @@
 """Who listens on a TCP port: the sockets that do, then the process that holds one of them.
 
 The process is sought among our own units and the last answers before anywhere else, because this is
-polled.
+polled. Whose descriptors are hidden is told by the control group of the socket.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import origins, procfs, servers, sockets
+from reconciler.onhost import groups, origins, procfs, servers, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,12 +40,31 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
 
 def _listener(port: int, found: list[Socket]) -> int | None:
     links = {f"socket:[{one.inode}]" for one in found}
-    return (
-        _holder(_expected(), links)
-        or _holder(procfs.pids(), links)
-        # Another user's descriptors are hidden; the words of its program are not.
-        or servers.of_user(port, found[0].user)
-    )
+    return _holder(_expected(), links) or _holder(procfs.pids(), links) or _hidden(port, found[0])
+
+
+def _hidden(port: int, one: Socket) -> int | None:
+    """Find who listens where another user's descriptors are hidden: by its control group.
+
+    What else is in that group may be a person's, but of a service or a container it is the first.
+    """
+    members = [pid for pid in groups.members(one.group) if _is_hidden(pid)]
+    if not members:
+        theirs = [pid for pid in procfs.pids() if procfs.owner(pid) == one.user]
+        return servers.told(port, theirs)
+    origin = origins.origin(members[0])
+    is_theirs_alone = origin["container"] or origin["service"]
+    return servers.told(port, members) or (members[0] if is_theirs_alone else None)
+
+
+def _is_hidden(pid: int) -> bool:
+    try:
+        os.listdir(f"/proc/{pid}/fd")
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _described(pid: int, directory: str | None) -> dict[str, Any]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.onhost import origins, procfs, sockets
 from reconciler.onhost.properties import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PROGRAM = "llama-server"
 DEFAULT_PORT = 8080
@@ -84,16 +87,15 @@ def _parent(pid: int, proc: str) -> int | None:
     return one.parent if one else None
 
 
-def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
-    """Find the llama-server of a user that was told to listen on a port.
+def told(port: int, pids: Iterable[int], proc: str = "/proc") -> int | None:
+    """Find the llama-server among processes that was told to listen on a port.
 
     Where the sockets of a process are hidden, its words tell.
     """
-    for pid in procfs.pids(proc):
-        if procfs.owner(pid, proc) == user:
-            program = _program(pid, proc)
-            if program is not None and _told_port(program.flags) == port:
-                return pid
+    for pid in pids:
+        program = _program(pid, proc)
+        if program is not None and _told_port(program.flags) == port:
+            return pid
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -24,16 +25,23 @@ _LISTEN = 10
 _HEADER = struct.Struct("=IHHII")
 _ASKED = struct.Struct("=BBBxI2s46x")
 _FOUND = struct.Struct("=4xH46x12xII")
+_ATTRIBUTE = struct.Struct("=HH")
+_GROUP = 21
 
 _LISTEN_CODE = b"0A"
 _STATE, _USER, _INODE = 3, 7, 9
 
 
 class Socket(NamedTuple):
-    """A listening socket."""
+    """A listening socket.
+
+    `group` is the number of the control group in which it was made, 0 where that is not told
+    (by tables, and by Linux before 5.8).
+    """
 
     inode: int
     user: int
+    group: int = 0
 
 
 def listening(port: int) -> list[Socket]:
@@ -77,7 +85,19 @@ def _answers(kernel: socket.socket) -> Iterator[bytes]:
 
 def _told(body: bytes) -> tuple[int, Socket]:
     listens, user, inode = _FOUND.unpack_from(body)
-    return socket.ntohs(listens), Socket(inode, user)
+    group = dict(_attributes(body[_FOUND.size :])).get(_GROUP, b"")
+    return socket.ntohs(listens), Socket(inode, user, int.from_bytes(group, sys.byteorder))
+
+
+def _attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the kind and content of each attribute behind an answer."""
+    at = 0
+    while at + _ATTRIBUTE.size <= len(content):
+        length, kind = _ATTRIBUTE.unpack_from(content, at)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind, content[at + _ATTRIBUTE.size : at + length]
+        at += (length + 3) & ~3
 
 
 def _messages(content: bytes) -> Iterator[tuple[int, bytes]]:

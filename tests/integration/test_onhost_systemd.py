@@ -11,7 +11,17 @@ from reconciler.loop import step_run
 from reconciler.onhost import systemd
 from reconciler.steps.start import Start
 from tests.booted import booted_systemd
+from tests.running import until
 
+NOBODY = 65534
+LISTENER = """
+import os, signal, socket
+listener = socket.create_server(("127.0.0.1", 0))
+with open("/run/port.new", "w") as file:
+    file.write(str(listener.getsockname()[1]))
+os.rename("/run/port.new", "/run/port")
+signal.pause()
+"""
 LOGIND = "/lib/systemd/systemd-logind"
 
 
@@ -109,3 +119,22 @@ def test_what_logging_out_ends_is_told_as_logind_goes_by_it(settings: str, kills
             "kills": kills,
             "lingers": True,
         }
+
+
+def test_whose_a_port_is_that_a_service_of_another_account_listens_on_is_told_by_its_socket() -> (
+    None
+):
+    """Who asks may not see what any process of others has open."""
+    asked = f"""import json, os; from reconciler.onhost.serve import answer
+os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
+print(json.dumps(answer({{"do": "port", "port": %d}}, "/")["ok"]["owner"]))"""
+    with booted_systemd() as booted:
+        booted.write("/run/listener.py", LISTENER)
+        booted.define("web.service", f"[Service]\nExecStart={sys.executable} /run/listener.py\n")
+        booted.run("systemctl", "start", "web")
+        until(booted.path("/run/port").exists)
+        port = int(booted.path("/run/port").read_text())
+        owner = json.loads(booted.run(sys.executable, "-c", asked % port))
+        main = int(booted.shows("web", "MainPID"))
+    assert (owner["pid"], owner["user"]) == (main, "root")
+    assert owner["service"] == {"name": "web.service", "scope": "system"}

@@ -175,8 +175,8 @@ def test_of_a_server_whose_sockets_are_hidden_its_words_tell_the_port(proc: Proc
     proc.process(10, "llama-server", "--port=9002")
     proc.process(11, "llama-server")
     assert {one["pid"]: one["port"] for one in proc.servers()} == {9: 9001, 11: 8080}
-    assert servers.of_user(9001, os.getuid(), str(proc.folder)) == 9
-    assert servers.of_user(9003, os.getuid(), str(proc.folder)) is None
+    assert servers.told(9001, [11, 10, 9], str(proc.folder)) == 9
+    assert servers.told(9003, [11, 10, 9], str(proc.folder)) is None
 
 
 def test_a_unit_of_ours_is_named(proc: Proc) -> None:

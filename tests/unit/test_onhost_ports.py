@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import struct
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.onhost import sockets
+from reconciler.onhost import groups, origins, ports, procfs, servers, sockets
 from reconciler.onhost.serve import answer
 from tests import running
 from tests.running import LISTENER, ok, start, stop_request
@@ -35,6 +39,18 @@ def _no_process_survives_a_test() -> Iterator[None]:
 def owner(port: int) -> dict[str, Any] | None:
     found: dict[str, Any] | None = ok(answer({"do": "port", "port": port}, "/"))["owner"]
     return found
+
+
+def refused(*_: object) -> Iterator[str]:
+    raise PermissionError
+
+
+@contextmanager
+def ending(one: subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        one.kill()
 
 
 def test_a_unit_that_listens_is_named_with_its_model(tmp_path: Path) -> None:
@@ -114,5 +130,51 @@ def test_the_kernels_answer_and_its_tables_agree() -> None:
         port = listener.getsockname()[1]
         table = Path("/proc/net/tcp6").read_bytes().splitlines()[1:]
         (found,) = sockets.listening(port)
-        assert [found] == sockets.among(table, port)
+        assert [found._replace(group=0)] == sockets.among(table, port)
         assert found.inode == os.fstat(listener.fileno()).st_ino
+
+
+def test_of_a_socket_the_kernel_tells_the_control_group() -> None:
+    """An answer has attributes of other kinds too, and may break off."""
+    found = struct.pack("=4xH46x12xII", socket.htons(8080), 1000, 4711)
+    attributes = struct.pack("=HHB3xHHQ", 5, 8, 1, 12, 21, 77)
+    assert sockets._told(found + attributes) == (8080, sockets.Socket(4711, 1000, 77))
+    for cut in (b"", attributes[:8], struct.pack("=HH", 0, 21)):
+        assert sockets._told(found + cut) == (8080, sockets.Socket(4711, 1000))
+
+
+def test_only_in_a_group_of_ones_own_is_a_process_a_member() -> None:
+    own = Path("/proc/self/cgroup").read_text().split("0::")[-1].strip()
+    places = [Path(place + own) for place in groups._PLACES if Path(place + own).is_dir()]
+    for place in places:
+        assert (os.getpid() in groups.members(place.stat().st_ino)) == (own != "/")
+    assert groups.members(0) == []
+
+
+def test_where_descriptors_are_hidden_the_words_of_a_program_tell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a group that is a person's, whoever was started first is not taken for who listens."""
+    server = tmp_path / "llama-server"
+    server.write_text(LISTENER)
+    argv = [sys.executable, str(server)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as one, ending(one):
+        assert one.stdout is not None
+        port = int(one.stdout.readline().split()[1])
+        monkeypatch.setattr(procfs, "descriptors", refused)
+        monkeypatch.setattr(ports, "_is_hidden", lambda pid: pid in (os.getpid(), one.pid))
+        monkeypatch.setattr(servers, "DEFAULT_PORT", port)
+        for members in ([], [os.getpid(), one.pid]):
+            monkeypatch.setattr(groups, "members", lambda _, found=members: found)
+            found = owner(port)
+            assert found is not None
+            assert found["pid"] == one.pid
+        by_hand = {"container": None, "service": None, "supervisor": ""}
+        monkeypatch.setattr(origins, "origin", lambda _: by_hand)
+        monkeypatch.setattr(groups, "members", lambda _: [os.getpid()])
+        found = owner(port)
+        assert found is not None
+        assert (found["pid"], found["name"]) == (
+            None,
+            f"a program of user {procfs.account(os.getuid())}",
+        )
