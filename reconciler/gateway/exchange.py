@@ -51,7 +51,7 @@ class Exchange:
     _engine: EngineConnection | None = None
     _connecting: asyncio.Task[None] | None = None
     _name, _only_looks, _target = "", False, b""
-    _is_sent = _has_head = _is_stream = _is_joined = False
+    _is_sent = _has_head = _is_stream = _takes_events = _is_joined = False
     _status = 0
     _complaint: bytearray | None = None
 
@@ -198,6 +198,7 @@ class Exchange:
         # It is not sent again: a long answer must not hold a long question in memory.
         self._body = b""
         self._is_stream = head.said.get(b"content-type", b"").lower().startswith(EVENTS)
+        self._takes_events = self._is_stream and BODY_AS_IT_IS.isdisjoint(head.said)
         if not self._signs.has_answered:
             self._pass_on(head)
         elif head.status != HTTPStatus.OK or not self._is_stream:
@@ -213,7 +214,7 @@ class Exchange:
         if self._hold is not None:
             fields.append((b"X-Reconciler-Queue-Ms", b"%d" % self._hold.milliseconds))
         self._client.answer(head.status, head.reason, fields)
-        if self._is_stream and BODY_AS_IT_IS.isdisjoint(head.said):
+        if self._takes_events:
             self._signs.head_passed()
         else:
             self._signs.end()
@@ -294,7 +295,7 @@ class Exchange:
         self._release()
         if not self._has_head and not self._signs.has_answered:
             self._client.refuse(refusal, self._spoken)
-        elif self._is_stream or self._signs.has_answered:
+        elif self._takes_events or self._signs.has_answered:
             self._client.passage.refusal = refusal.status
             # An event that was begun is ended first, so that the error is one of its own.
             end = b"" if self._signs.is_between else b"\n\n"

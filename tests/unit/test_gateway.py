@@ -195,6 +195,23 @@ async def test_an_engine_that_breaks_off_is_told_and_a_short_body_never_looks_wh
         await until(lambda: stand.seat.in_flight == 0)
 
 
+@pytest.mark.parametrize("field", [b"Content-Length: 99", b"Content-Encoding: gzip"])
+async def test_a_stream_whose_bytes_are_told_beforehand_is_cut_short_and_gets_no_event(
+    field: bytes,
+) -> None:
+    async def breaks(_: Heard, writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + field
+        framed = b"" if b"Length" in field else b"\r\nTransfer-Encoding: chunked"
+        writer.write(head + framed + b"\r\n\r\n" + (b"" if framed else b"data: 1\n\n"))
+        await writer.drain()
+        writer.close()
+
+    async with standing() as stand, scripted(breaks) as engine:
+        await stand.admit(engine)
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            await stand.ask(stream=True)
+
+
 async def test_a_stream_that_breaks_off_ends_with_an_error_event() -> None:
     async def breaks(_: Heard, writer: asyncio.StreamWriter) -> None:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked"
