@@ -99,7 +99,7 @@ class ClientConnection(asyncio.Protocol):
         """Parse what comes, or keep it while an answer is under way."""
         if self._closes:
             return
-        if not self._busy:
+        if not self._busy and self._paused is None:
             self._feed(received)
             return
         # Reading goes on while an engine thinks: only so a client that leaves is noticed.
@@ -132,6 +132,8 @@ class ClientConnection(asyncio.Protocol):
         self._paused = None
         if self._exchange is not None:
             self._exchange.pause(paused=False)
+        elif not self._busy:
+            self._read_on()
 
     def _feed(self, received: bytes) -> None:
         begun = self._reader.begun
@@ -215,7 +217,7 @@ class ClientConnection(asyncio.Protocol):
         theirs, ours = self._transport, engine.transport
         if theirs is None or ours is None or theirs.is_closing():
             return
-        self.passage.status = head.status
+        self.passage.status, self._chunked = head.status, False
         lines = [f"HTTP/1.1 {head.status} ".encode() + head.reason]
         lines += [name + b": " + value for name, value in (*head.fields, *self._beside)]
         self.write(b"\r\n".join([*lines, b"", first]))
@@ -282,9 +284,15 @@ class ClientConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         self._busy = False
         self._since = self.passage.ended
+        # Who reads none of the answers is given no more: they would pile up here.
+        if self._paused is None:
+            self._read_on()
+
+    def _read_on(self) -> None:
         if self._closes:
             return
-        if self._ahead:
+        # One after the other, too: requests that were read take more room than their bytes.
+        if self._ahead and not self._reader.whole:
             ahead, self._ahead = bytes(self._ahead), bytearray()
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
@@ -336,7 +344,7 @@ class ClientConnection(asyncio.Protocol):
         is_stalled = self._paused is not None and now - self._paused > STALLED_SECONDS
         if is_stalled or (self._lingers and silent > LINGER_SECONDS):
             self.abort()
-        if self._busy:
+        if self._busy or self._paused is not None:
             return
         longest = FIRST_SECONDS if self._clients.is_leaving else IDLE_SECONDS
         if self._reader.is_reading and silent > PATIENCE_SECONDS + self._reader.held / SLOWEST_BODY:

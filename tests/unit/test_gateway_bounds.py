@@ -237,6 +237,42 @@ async def test_what_is_sent_ahead_is_bounded() -> None:
         ahead.cancel()
 
 
+async def test_who_reads_no_answer_is_given_no_more_and_goes_on_later() -> None:
+    async with standing() as stand, connected(stand) as (reader, writer):
+        asks = asyncio.create_task(repeats(writer, LOOKS))
+        await until(lambda: connections(stand))
+        (one,) = connections(stand)
+        await until(lambda: one._paused is not None and one._ahead)
+        await until(lambda: one._transport is not None and not one._transport.is_reading())
+        begun = one._reader.begun
+        assert len(one._reader.whole) < 10_000
+        stand.front.clients.sweep(80.0)
+        while one._reader.begun == begun:
+            assert await soon(reader.read(MIB))
+        asks.cancel()
+
+
+async def test_what_came_at_once_is_answered_before_more_is_read() -> None:
+    async with standing() as stand, connected(stand) as (reader, writer):
+        asks = asyncio.create_task(repeats(writer, LISTS))
+        await until(lambda: connections(stand))
+        (one,) = connections(stand)
+        while one._reader.begun < 10_000:
+            assert await soon(reader.read(MIB))
+            assert len(one._reader.whole) < 10_000
+        asks.cancel()
+
+
+LISTS = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
+LOOKS = b"GET /api/v1/status?x=%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * 8000)
+
+
+async def repeats(writer: asyncio.StreamWriter, raw: bytes) -> None:
+    while True:
+        writer.write(raw)
+        await writer.drain()
+
+
 async def sends(writer: asyncio.StreamWriter, size: int) -> None:
     for _ in range(size // MIB):
         writer.write(bytes(MIB))

@@ -11,6 +11,7 @@ import pytest
 
 from tests.gateway_stand import Stand, standing, until
 from tests.scripted_engine import Heard, ScriptedEngine, answers, scripted
+from tests.unit.test_gateway_bounds import connected
 
 ASKS = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\n"
@@ -81,6 +82,23 @@ async def test_all_bytes_go_through_both_ways() -> None:
             assert b"\r\n" + field + b"\r\n" in asked
         assert stand.seat.in_flight == 1
         assert stand.seat.traffic.used is not None
+
+
+async def test_what_was_answered_before_adds_nothing_to_the_end_of_a_tunnel() -> None:
+    async def script(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        if heard.head.startswith(b"GET /page"):
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        else:
+            writer.write(SWITCHED + b"bye")
+            writer.close()
+
+    page = b"GET /upstream/a/page HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with standing() as stand, scripted(script) as engine:
+        await stand.admit(engine)
+        async with connected(stand) as (reader, writer):
+            writer.write(page + ASKS.format(path="/upstream/a/socket").encode())
+            heard = await asyncio.wait_for(reader.read(), WITHIN)
+        assert heard.endswith(b"\r\n\r\nbye")
 
 
 async def test_a_side_that_reads_more_slowly_is_waited_for() -> None:
