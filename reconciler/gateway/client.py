@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.gateway.counts import Passage
 from reconciler.gateway.head import Refusal
+from reconciler.gateway.keys import NOBODY
 from reconciler.gateway.reading import RequestReader
 from reconciler.gateway.tunnel import join
 from reconciler.gateway.visitor import Visitor
@@ -73,6 +74,7 @@ class ClientConnection(asyncio.Protocol):
         self._busy = self._closes = self._chunked = self._is_bodiless = False
         self._version, self._keeps = "1.1", True
         self._beside: Sequence[Field] = ()
+        self._requester = NOBODY
         self._since = 0.0
         self._lingers = False
         self._paused: float | None = None
@@ -176,6 +178,7 @@ class ClientConnection(asyncio.Protocol):
             if body and self._clients.is_laden:
                 self.refuse(LADEN, told.spoken)
                 return
+            self._requester = found.requester
             self._exchange = self._make(self, found, body)
             self._exchange.begin()
 
@@ -325,10 +328,14 @@ class ClientConnection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Close once nothing is owed to the client; one that is new may still ask."""
-        if self._exchange is not None and self._exchange.is_endless:
+        if self._is_endless:
             self.cut()
         elif not self._busy and not self._reader.is_reading and self._reader.begun:
             self.close()
+
+    @property
+    def _is_endless(self) -> bool:
+        return self._exchange is not None and self._exchange.is_endless
 
     def cut(self) -> None:
         """End what is under way with an error, and close."""
@@ -344,6 +351,8 @@ class ClientConnection(asyncio.Protocol):
         is_stalled = self._paused is not None and now - self._paused > STALLED_SECONDS
         if is_stalled or (self._lingers and silent > LINGER_SECONDS):
             self.abort()
+        if self._is_endless and not self._doorkeeper.still_lets_in(self._requester):
+            self.cut()
         if self._busy or self._paused is not None:
             return
         longest = FIRST_SECONDS if self._clients.is_leaving else IDLE_SECONDS

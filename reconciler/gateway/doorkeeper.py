@@ -23,7 +23,7 @@ from reconciler.gateway.head import (
     new_id,
 )
 from reconciler.gateway.judged import UNAUTHORIZED, AdmittedRequest, Judged
-from reconciler.gateway.keys import KnownKeys, Requester, known
+from reconciler.gateway.keys import HERE, OWNER, KnownKeys, Requester, known
 from reconciler.gateway.routes import ROUTER, Entered
 from reconciler.gateway.upstream import beneath_cookie, beneath_page
 
@@ -144,6 +144,21 @@ class Doorkeeper:
         """Whether who was let in on that ground still is."""
         is_over = requester.expires is not None and requester.has_expired(self._wall())
         return not is_over and self.ground == ground
+
+    def still_lets_in(self, requester: Requester) -> bool:
+        """Whether who asked is let in to this hour, whatever else has changed."""
+        if requester == OWNER:
+            return True
+        try:
+            keys = self._keys()
+        except ReconcilerError:
+            # That they cannot be read says nothing of this one.
+            return True
+        if keys is None:
+            return requester == HERE
+        found = keys.get(requester.key)
+        is_same = found is not None and found.requester == requester
+        return is_same and not requester.has_expired(self._wall())
 
     def _called(
         self, head: RequestHead, request: Request, entry: Entry

@@ -38,6 +38,8 @@ class Requester(NamedTuple):
     waiting: int | None = None
     wakes_by_listing: bool = False
     expires: float | None = None
+    key: str = ""
+    """The id of the key: another one may have the same name later."""
 
     def has_expired(self, now: float) -> bool:
         """Whether its key counts no more, by the wall clock."""
@@ -108,6 +110,7 @@ def _requester(key: AccessKey) -> Requester:
         key.waiting,
         wakes_by_listing=key.wake_on_list and "infer" in scopes,
         expires=key.expires,
+        key=key.id,
     )
 
 

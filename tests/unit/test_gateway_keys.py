@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from reconciler.errors import Misused, Unreachable
+from reconciler.gateway import doorkeeper
 from reconciler.gateway.judged import UNAUTHORIZED_SECONDS
 from reconciler.gateway.keys import Requester
 from reconciler.gateway.listening import Listening
@@ -126,6 +127,37 @@ async def test_what_is_followed_counts_as_well() -> None:
             assert over.status_code == HTTPStatus.TOO_MANY_REQUESTS
         allowance = stand.front.doors.allowance(Requester("key-3", frozenset()))
         await until(lambda: allowance.in_flight == 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (RING, None),
+        (RING, KeyRing(keys=RING.keys[:2])),
+        (RING, KeyRing(keys=(*RING.keys[:2], a_key("3", "infer")))),
+        (None, RING),
+    ],
+    ids=["all removed", "removed", "narrowed", "the first one made"],
+)
+async def test_what_is_followed_ends_with_its_key(
+    before: KeyRing | None, after: KeyRing | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorkeeper, "KEYS_SECONDS", 0.0)
+    rings = [before]
+    async with (
+        standing(rings=lambda: rings[-1]) as stand,
+        stand.client.stream("GET", "/models/sse", headers=sent("3")) as states,
+    ):
+        stand.front.clients.sweep()
+        assert stand.front.clients.count == 1
+        told = asyncio.create_task(states.aread())
+        rings.append(KeyRing(keys=(*before.keys, a_key("4", "read"))) if before else None)
+        stand.front.clients.sweep()
+        await asyncio.sleep(0)
+        assert not told.done()
+        rings.append(after)
+        stand.front.clients.sweep()
+        await told
 
 
 async def test_nobody_is_let_in_while_the_keys_cannot_be_read() -> None:
