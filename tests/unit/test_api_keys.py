@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ConfigError
+from reconciler.gateway import doorkeeper
 from reconciler.render.keys_text import keys_text
 from tests.unit.test_api import V1, folder, standing, tidy
 
 __all__ = ("folder", "tidy")
 
 
-async def test_keys_are_made_told_and_removed(folder: Path) -> None:
+async def test_keys_are_made_told_and_removed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorkeeper, "KEYS_SECONDS", 0.0)
     async with standing(folder, "keyed") as api:
         made = await api.local.post(f"{V1}/keys", json={"name": "ops", "scopes": ["operate"]})
         bearer = {"Authorization": f"Bearer {made.json()['made']}"}
