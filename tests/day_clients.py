@@ -88,10 +88,7 @@ class Crowd:
     seats: dict[str, Seat] = field(default_factory=dict)
     lobby: BelledLobby = field(default_factory=BelledLobby)
     is_closed: bool = False
-    answered: int = 0
-    told: int = 0
-    late: int = 0
-    under_way: set[AskedRequest] = field(default_factory=set)
+    under_way: list[AskedRequest] = field(default_factory=list)
 
     def route(self, routes: Mapping[str, Route]) -> None:
         """Take what the files say of each model."""
@@ -114,12 +111,10 @@ class Crowd:
         way = EngineWay("http://127.0.0.1:1", self.habits.at_once)
         self.seats[model_name].admit(identity(7), way)
 
-    def cut(self, model_name: str) -> int:
-        """End what is under way at a model; how many requests that were."""
-        cut = [one for one in self.under_way if one.seat is self.seats[model_name]]
-        for request in cut:
+    def cut(self, model_name: str) -> None:
+        """End what is under way at a model."""
+        for request in [one for one in self.under_way if one.seat is self.seats[model_name]]:
             self._ends(request)
-        return len(cut)
 
     def _asks_after(self, seconds: float, client: int) -> None:
         self.moments.after(seconds, self._ask, client)
@@ -140,14 +135,13 @@ class Crowd:
     def sends(self, request: AskedRequest) -> None:
         """Let a request go to its engine."""
         request.seat.begin()
-        self.under_way.add(request)
+        self.under_way.append(request)
         seconds = self.habits.answer * self.random.uniform(0.1, 1.0)
         self.moments.after(seconds, self._ends, request)
 
     def tells(self, request: AskedRequest, refusal: Refusal) -> None:
         """Tell a client why it gets no answer."""
         assert refusal.reason
-        self.told += 1
         request.is_over = True
         self._asks_after(max(1.0, self.random.uniform(0.0, 10 * self.habits.think)), request.client)
 
@@ -155,12 +149,10 @@ class Crowd:
         if request in self.under_way:
             self.under_way.remove(request)
             request.is_over = True
-            self.answered += 1
             request.seat.end()
             self._asks_after(self.random.uniform(0.0, self.habits.think), request.client)
 
     def _is_late(self, request: AskedRequest) -> None:
         if not request.is_over and request not in self.under_way:
-            self.late += 1
             said = f"{request.seat.route.model} is not ready: {request.seat.because}"
             request.turned_away(Refusal(503, said))

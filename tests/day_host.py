@@ -20,9 +20,7 @@ from reconciler.model.facts import Contact, Fact, Known, Unknown
 from reconciler.model.leasing import Idled, Leased, Released, Roused
 from reconciler.model.observed import CONTACT, POWER, Observed
 from reconciler.model.power import Power
-from reconciler.model.records import (
-    Hold,
-)
+from reconciler.model.records import Hold
 from tests.clocks import instant
 from tests.day_clients import Crowd, Moments
 from tests.day_runs import DayRuns, Ran, Speeds, Wait, Wish

@@ -87,6 +87,7 @@ class WatchedHost(DayHost):
     in_passing = False
     disturbed_at = 0.0
     are_people_at_it = True
+    longest_wait = inf
 
     def disturbed(self) -> None:
         """Take that something else than requests happens to the host."""
@@ -168,8 +169,6 @@ class WatchedHost(DayHost):
             return
         owed = max(demand.oldest, demand.used or 0.0, demand.since or 0.0, self.disturbed_at)
         assert self.moments.now - owed <= self.longest_wait + SLACK, "starved"
-
-    longest_wait = inf
 
 
 class WholeDay:
