@@ -1,4 +1,4 @@
-"""Events: what streams of them have in common: a sign of life, and how they end with an error."""
+"""Events: what streams of them have in common: when one lives, and how one ends with an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reconciler.errors import ReconcilerError
 
-BEAT = b": keepalive\n\n"
 BEAT_SECONDS = 10.0
 """After so long without an event a comment shows that the stream lives."""
 

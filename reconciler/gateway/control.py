@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from reconciler.gateway.allowance import Allotment, Allowance
 from reconciler.gateway.seats import ENDING
 from reconciler.gateway.signs_of_life import EVENT_STREAM
+from reconciler.gateway.wording import COMMENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from reconciler.gateway.routes import Entrance
 
 LAST_EVENT = b"last-event-id"
+BEAT = COMMENT + b"\n"
+"""What shows among events that the stream lives."""
 
 
 class ControlRequest(NamedTuple):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from reconciler.gateway.control import ControlReply, ControlRequest
+from reconciler.gateway.control import BEAT, ControlReply, ControlRequest
 from reconciler.gateway.listing import STATES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from reconciler.gateway.keys import Requester
     from reconciler.gateway.listing import Residency
@@ -23,11 +23,13 @@ LOOK_SECONDS = 0.25
 BEAT_LOOKS = 40
 """After so many looks without a change a comment shows that the stream lives."""
 
-BEAT = b": keepalive\n\n"
 SWAP = "/api/events"
-"""Where llama-swap tells it, and its word for a model that is not there."""
+"""Where llama-swap tells it."""
 
 STOPPED = "stopped"
+"""Its word for a model that is not there."""
+
+States: TypeAlias = "Mapping[str, Residency]"
 
 
 class StateChanges:
@@ -38,31 +40,18 @@ class StateChanges:
 
     async def answer(self, asked: ControlRequest) -> ControlReply:
         """Answer with events that do not end."""
-        told = self._swaps if asked.entrance.shape == SWAP else self._changes
-        return ControlReply(200, events=told(asked.requester))
+        form = _as_llama_swap if asked.entrance.shape == SWAP else _as_router
+        return ControlReply(200, events=self._changes(asked.requester, form))
 
-    async def _changes(self, requester: Requester) -> AsyncIterator[bytes]:
-        yield BEAT
-        before, looks = self._now(requester), 0
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            now = self._now(requester)
-            for name, state in now.items():
-                if state != before.get(name):
-                    yield _event(name, state)
-            looks = looks + 1 if now == before else 0
-            before = now
-            if looks == BEAT_LOOKS:
-                looks = 0
-                yield BEAT
-
-    async def _swaps(self, requester: Requester) -> AsyncIterator[bytes]:
-        before: Mapping[str, Residency] | None = None
+    async def _changes(
+        self, requester: Requester, form: Callable[[States | None, States], Iterator[bytes]]
+    ) -> AsyncIterator[bytes]:
+        before: States | None = None
         looks = 0
         while True:
             now = self._now(requester)
-            if now != before:
-                yield _swap(now)
+            for event in form(before, now):
+                yield event
             looks = looks + 1 if now == before else 0
             before = now
             if looks == BEAT_LOOKS:
@@ -70,21 +59,30 @@ class StateChanges:
                 yield BEAT
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _now(self, requester: Requester) -> Mapping[str, Residency]:
+    def _now(self, requester: Requester) -> States:
         models = (one for one in self._seats.listed() if requester.may_use(one.name))
         return {one.name: one.residency for one in models}
 
 
-def _swap(states: Mapping[str, Residency]) -> bytes:
+def _as_router(before: States | None, now: States) -> Iterator[bytes]:
+    """Yield an event for each change; how all are at first is not told."""
+    if before is None:
+        yield BEAT
+        return
+    for name, state in now.items():
+        if state != before.get(name):
+            told = {"model": name, "event": "status_change", "data": {"status": state}}
+            yield f"data: {json.dumps(told)}\n\n".encode()
+
+
+def _as_llama_swap(before: States | None, now: States) -> Iterator[bytes]:
+    """Yield how all are, at first and at each change."""
+    if now == before:
+        return
     models = [
         {"id": name, "name": name, "description": "", "state": STATES.get(state, STOPPED)}
-        for name, state in states.items()
+        for name, state in now.items()
     ]
     # Its data is text inside of JSON.
     told = {"type": "modelStatus", "data": json.dumps(models)}
-    return f"event: message\ndata: {json.dumps(told)}\n\n".encode()
-
-
-def _event(name: str, state: Residency) -> bytes:
-    told = {"model": name, "event": "status_change", "data": {"status": state}}
-    return f"data: {json.dumps(told)}\n\n".encode()
+    yield f"event: message\ndata: {json.dumps(told)}\n\n".encode()

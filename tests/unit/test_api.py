@@ -317,7 +317,7 @@ async def test_a_journal_that_cannot_be_read_ends_the_events_with_the_reason(
     async def broken() -> int:
         raise WriteFailed("the disk is gone")
 
-    monkeypatch.setattr(events, "BEAT_GLANCES", 1)
+    monkeypatch.setattr(events, "BEAT_SECONDS", 0.0)
     monkeypatch.setattr(events, "GLANCE_SECONDS", 0.0)
     async with standing(folder) as api:
         async with api.local.stream("GET", f"{V1}/events") as told:

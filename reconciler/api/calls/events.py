@@ -6,16 +6,14 @@ import json
 from collections.abc import AsyncIterator
 
 from reconciler.api.call import ApiCall
-from reconciler.api.events import BEAT, ended
+from reconciler.api.events import BEAT_SECONDS, ended
 from reconciler.api.served import Served
 from reconciler.errors import Misused, ReconcilerError
-from reconciler.gateway.control import ControlReply, ControlRequest
+from reconciler.gateway.control import BEAT, ControlReply, ControlRequest
 from reconciler.model.records import Row
 from reconciler.verbs.contained import contained, each_contained
 
 GLANCE_SECONDS = 0.25
-BEAT_GLANCES = 40
-"""After so many looks without a row a comment shows that the stream lives."""
 
 
 async def _events(served: Served, asked: ControlRequest) -> ControlReply:
@@ -28,19 +26,18 @@ async def _events(served: Served, asked: ControlRequest) -> ControlReply:
 
 async def _written(served: Served, after: int) -> AsyncIterator[bytes]:
     yield BEAT
-    glances = 0
+    spoke = served.clock.boot()
     try:
         while True:
-            before, newest = after, await contained(served.keep, served.journal.newest())
-            if newest > before:
-                async for rows in each_contained(served.keep, served.journal.parts(before)):
+            if await contained(served.keep, served.journal.newest()) > after:
+                async for rows in each_contained(served.keep, served.journal.parts(after)):
                     for row in rows:
                         yield _event(row)
                     after = rows[-1].seq
-            glances = 0 if after > before else glances + 1
-            if glances == BEAT_GLANCES:
-                glances = 0
+                spoke = served.clock.boot()
+            elif served.clock.boot() - spoke >= BEAT_SECONDS:
                 yield BEAT
+                spoke = served.clock.boot()
             await served.clock.sleep(GLANCE_SECONDS)
     except ReconcilerError as error:
         yield ended(error)

@@ -6,11 +6,11 @@ import re
 from collections.abc import AsyncIterator
 
 from reconciler.api.call import ApiCall
-from reconciler.api.events import BEAT, BEAT_SECONDS, ended
+from reconciler.api.events import BEAT_SECONDS, ended
 from reconciler.api.reply import looked, number
 from reconciler.api.served import Served
 from reconciler.errors import Misused, ReconcilerError
-from reconciler.gateway.control import ControlReply, ControlRequest
+from reconciler.gateway.control import BEAT, ControlReply, ControlRequest
 from reconciler.render.documents import LogDocument
 from reconciler.verbs import logs
 from reconciler.verbs.contained import each_contained
