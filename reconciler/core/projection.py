@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.core import lending, phrases
@@ -83,14 +83,6 @@ def _phase(host: str, model_name: str, observed: Observed) -> str:
         return "unknown"
     seen = ModelSight(observed, host, model_name)
     return seen.health.phase if seen.health and seen.unit is not None else "absent"
-
-
-def history(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Every run with its provenance, steps and verdict, oldest first."""
-    told = RunHistory()
-    for row in rows:
-        told.take(row)
-    return told.told()
 
 
 class RunHistory:

@@ -6,9 +6,8 @@ what was cut short (an open run, units that never showed that they work) and how
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from statistics import median
 from typing import assert_never
 
@@ -105,12 +104,6 @@ def fold(rows: Iterable[Row]) -> dict[str, Hints]:
         hints[host] = after(hints.get(host, Hints()), row)
         newest_at = row.at
     return {host: replace(one, newest_at=newest_at) for host, one in hints.items()}
-
-
-def of_host(rows: Sequence[Row], host: str) -> Hints:
-    """The hints of one host: what other hosts left in the journal is not looked at."""
-    hints = reduce(after, (row for row in rows if row.record.host == host), Hints())
-    return replace(hints, newest_at=rows[-1].at) if rows else hints
 
 
 def after(hints: Hints, row: Row) -> Hints:

@@ -30,6 +30,11 @@ def home(wanted: Wanted, model_name: str) -> Slice:
     for slice_ in wanted.slices.values():
         if slice_.model(model_name) is not None:
             return slice_
+    raise no_model(wanted, model_name)
+
+
+def no_model(wanted: Wanted, name: str) -> Misused:
+    """What is wrong with a name that no model has."""
     names = sorted(model.name for one in wanted.slices.values() for model in one.models)
-    near = nearest(model_name, names)
-    raise Misused(f"no managed host has a model {model_name}{near}; they have: {listed(names)}")
+    near = nearest(name, names)
+    return Misused(f"no managed host has a model {name}{near}; they have: {listed(names)}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from reconciler.core.wording import listed
-from reconciler.errors import Misused, Refused
+from reconciler.errors import Refused
 from reconciler.model.leasing import Released
-from reconciler.model.problem import nearest
 from reconciler.model.target import Wanted
 from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
 from reconciler.verbs.context import Actor, Caller
+from reconciler.verbs.hosts import no_model
 from reconciler.verbs.result import Outcome
 
 BECAUSE = "an unload was asked for"
@@ -43,9 +43,7 @@ def _named(wanted: Wanted, name: str) -> frozenset[str]:
     sharing = {model for model in models if name in wanted.aliases.get(model, ())}
     named = {name} & models or sharing
     if not named:
-        names = sorted(models)
-        said = f"no managed host has a model {name}{nearest(name, names)}"
-        raise Misused(f"{said}; they have: {listed(names)}")
+        raise no_model(wanted, name)
     active = {model for one in wanted.slices.values() for model in one.active or ()}
     if named <= active:
         raise Refused(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from reconciler.core.recovery import of_host
 from reconciler.fakes.processes import Nature
 from reconciler.model.records import Restart, RunClosed
 from tests.crash.stage import A, Stage, serving_a
 from tests.crash.story import TEA, remembers, serves, story
+from tests.runs import of_host
 from tests.sample_worlds import HOST
 
 FIRST = 101

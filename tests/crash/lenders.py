@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import of_host
 from reconciler.fakes.processes import Nature
 from reconciler.model.leasing import Leased, Term
 from reconciler.model.lending import NOTHING_LENT, Rules
 from tests.crash.stage import B, Stage, serving_a
 from tests.crash.story import TEA, keeps_on_disk, remembers, story
+from tests.runs import of_host
 from tests.sample_worlds import HOST
 
 HOUR = 3600.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import of_host
 from reconciler.model.gpu import GIB
 from reconciler.model.leasing import Idled, Leased
 from reconciler.model.lending import Idle, Rest, Rules
 from tests.crash.lenders import leaves_the_wish_alone, lends_b, taken
 from tests.crash.stage import PREPARE, Stage, serving_a
 from tests.crash.story import TEA, remembers, serves, story, wants
+from tests.runs import of_host
 from tests.sample_worlds import HOST
 
 SOON = 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import of_host
 from reconciler.fakes.ports import ALL_FAKE, FakeDrivers, FakeLauncher
 from reconciler.loop.interrupt import Interrupt
 from reconciler.model.facts import Fact, Mark, Unit, Unknown
@@ -21,6 +20,7 @@ from tests.crash.lenders import (
 )
 from tests.crash.stage import A, B
 from tests.crash.story import TEA, remembers
+from tests.runs import of_host
 from tests.sample_worlds import HOST, model, slice_of
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from reconciler.core.recovery import of_host
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeDrivers
 from reconciler.fakes.processes import Nature
 from reconciler.loop import host_loop
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
+from tests.runs import of_host
 from tests.sample_worlds import HOST
 from tests.watched_world import WatchedWorld
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import Hints, of_host
+from reconciler.core.recovery import Hints
 from reconciler.model.leasing import Leased
 from reconciler.model.lending import Idle, Rest, Rules
 from reconciler.model.power import Guards
@@ -14,6 +14,7 @@ from tests.crash.lenders import leaves_the_wish_alone, taken
 from tests.crash.sleepers import resting
 from tests.crash.stage import Stage, serving_a
 from tests.crash.story import TEA, remembers, serves
+from tests.runs import of_host
 from tests.sample_worlds import HOST
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import anyio
 
-from reconciler.core.recovery import of_host
 from reconciler.errors import DriverError
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeDrivers
@@ -15,6 +14,7 @@ from reconciler.model.records import Restart, StepIntent
 from reconciler.ports import Evidence
 from tests.crash.fresh import FIRST
 from tests.crash.stage import serving_a
+from tests.runs import of_host
 from tests.sample_worlds import HOST
 from tests.watched_world import SETTLED, WatchedWorld, run
 

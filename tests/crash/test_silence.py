@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from reconciler.core.power import SILENCE_SECONDS
-from reconciler.core.recovery import of_host
 from reconciler.fakes.ports import FakeAccess, FakeDrivers, FakePower
 from reconciler.loop.interrupt import Interrupt
 from reconciler.model import power
@@ -11,6 +10,7 @@ from reconciler.model.facts import Contact, Fact
 from tests.crash.sleepers import is_off
 from tests.crash.stage import Stage, serving_a
 from tests.crash.story import wants
+from tests.runs import of_host
 from tests.sample_worlds import HOST
 
 

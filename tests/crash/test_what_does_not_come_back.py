@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.projection import history
 from reconciler.core.recovery import fold
 from reconciler.errors import DriverError
 from reconciler.fakes.engine import FakeEngine
@@ -18,6 +17,7 @@ from reconciler.ports import Evidence
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import A, Stage
 from tests.crash.story import STORIES
+from tests.runs import history
 from tests.sample_worlds import HOST
 
 

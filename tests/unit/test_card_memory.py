@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.core.projection import history
 from reconciler.fakes.processes import Nature
 from reconciler.model.gpu import GIB
 from tests.crash.stage import A, B, Stage, want
+from tests.runs import history
 
 
 def switched(stage: Stage) -> dict[str, str]:

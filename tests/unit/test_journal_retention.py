@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.canonical import digest
-from reconciler.core.projection import history
 from reconciler.core.recovery import fold
 from reconciler.core.retention import DAY_SECONDS, Retention
 from reconciler.errors import JournalDamaged
@@ -16,7 +15,7 @@ from reconciler.model.leasing import Leased, Released
 from reconciler.model.records import Carried, Retry, RunClosed, StepDone
 from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock
-from tests.runs import run_opened
+from tests.runs import history, run_opened
 
 
 def short_journal(directory: Path, clock: StoppedClock | None = None) -> JournalFile:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.recovery import of_host
 from reconciler.edge.clock import SystemClock
 from reconciler.model.records import Resume
 from reconciler.store.journal_file import JournalFile
 from reconciler.store.journal_format import VERSION
+from tests.runs import of_host
 
 PINNED = Path(__file__).parents[1] / "pinned"
 NEWEST = 175

@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.canonical import digest
 from reconciler.core.phrases import quarantined, seen
 from reconciler.core.planner import plan
-from reconciler.core.projection import history, host_status
+from reconciler.core.projection import host_status
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.retention import carried
 from reconciler.model.facts import Fingerprint, Health, Known, Phase, Saved, Unit, Unknown
@@ -26,6 +26,7 @@ from reconciler.render.documents import HistoryDocument
 from reconciler.render.terminal_style import Look
 from reconciler.render.text import history_text, status_text
 from tests.clocks import instant
+from tests.runs import history
 from tests.sample_worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
 
 A = model("a")
