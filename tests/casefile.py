@@ -62,7 +62,7 @@ class RunningGiven(Value):
     """A unit; `definition` is what it was started from, as seen now, `replaced` are its files.
 
     `keeps` is what its mark says that its conversations depend on: nothing, what they would now, or
-    something else; `launcher` is the kind that holds it.
+    something else; `launcher` is the kind that holds it, `capacity` what a wanted slot takes.
     """
 
     pid: int = 100
@@ -78,6 +78,7 @@ class RunningGiven(Value):
     port: int | None = None
     keeps: Literal["unknown", "as wanted", "otherwise", "elsewhere"] = "unknown"
     launcher: str = "process"
+    capacity: int | None = None
 
 
 class SavedGiven(Value):

@@ -271,7 +271,9 @@ def _running_facts(name: str, one: RunningGiven) -> dict[AnyFactKey, FactValue]:
     changed_at = STARTED + 1 if one.replaced else STARTED - 1
     return {
         UNIT(HOST, name): _unit(name, one),
-        FINGERPRINT(HOST, name): Fingerprint(digest=name, changed_at=changed_at, places=4),
+        FINGERPRINT(HOST, name): Fingerprint(
+            digest=name, changed_at=changed_at, places=4, capacity=one.capacity
+        ),
         HEALTH(HOST, name): Health(
             phase=one.phase, message=one.message, identity=identity(one.pid), notes=one.differs
         ),

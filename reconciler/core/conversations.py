@@ -57,6 +57,18 @@ def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
     return tuple(f"{model_name}: {sentence}" for sentence in sentences)
 
 
+def outgrown(seen: ModelSight) -> tuple[str, ...]:
+    """What an engine holds that is too large for a slot of the definition that is wanted."""
+    activity, wanted = seen.activity, seen.fingerprint
+    if activity is None or wanted is None:
+        return ()
+    return tuple(
+        f"{seen.model}: {_named(slot.id, slot.tokens or 0)} {_too_large(wanted)}"
+        for slot in activity.slots
+        if slot.holds_conversation and not wanted.has_room(slot.tokens or 0)
+    )
+
+
 def _refusals(saved: Saved, wanted: Fingerprint | None) -> Iterator[str]:
     for slot in saved.slots:
         if why := _refused(slot, wanted):
@@ -114,7 +126,13 @@ def _refused(slot: SavedSlot, wanted: Fingerprint | None) -> str:
         return ""
     if not wanted.has_place(slot):
         return f"will not be used: there is no slot {slot.slot} for slot file {slot.file}"
+    if not wanted.has_room(slot.tokens):
+        return _too_large(wanted)
     return f"is not put back any more: {_why_given_up(slot)}" if gave_up(slot) else ""
+
+
+def _too_large(wanted: Fingerprint) -> str:
+    return f"is not put back: {wanted.capacity:,} tokens fit into a slot; raise `context:` for it"
 
 
 def _why_given_up(slot: SavedSlot) -> str:

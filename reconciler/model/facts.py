@@ -356,13 +356,14 @@ class Fingerprint(Value):
     """The identity of all that a saved conversation depends on, and the folder it is saved in.
 
     `changed_at` is when a file among it last changed (the host's wall clock), `places` how many
-    slots there are to put one into.
+    slots there are to put one into, and `capacity` how many tokens each takes, as far as known.
     """
 
     digest: str
     changed_at: float = 0.0
     slots: str = ""
     places: int | None = None
+    capacity: int | None = None
 
     def fits(self, unit: Unit) -> bool:
         """Whether a unit runs these very files: none of them changed since it started."""
@@ -371,3 +372,7 @@ class Fingerprint(Value):
     def has_place(self, saved: SavedSlot) -> bool:
         """Whether there is a slot to put a saved one into."""
         return self.places is None or saved.slot < self.places
+
+    def has_room(self, tokens: int) -> bool:
+        """Whether so many tokens fit into a slot."""
+        return self.capacity is None or tokens <= self.capacity

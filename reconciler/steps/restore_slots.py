@@ -96,7 +96,8 @@ def fitting_slots(seen: ModelSight) -> tuple[SavedSlot, ...]:
 
 def _is_fit(slot: SavedSlot, wanted: Fingerprint) -> bool:
     continues = slot.fingerprint == wanted.digest
-    return continues and wanted.has_place(slot) and not gave_up(slot)
+    is_placed = wanted.has_place(slot) and wanted.has_room(slot.tokens)
+    return continues and is_placed and not gave_up(slot)
 
 
 def is_poisoned(seen: ModelSight) -> bool:

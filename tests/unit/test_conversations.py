@@ -119,6 +119,15 @@ def test_a_slot_that_the_engine_has_not_is_told_by_its_number() -> None:
     assert f"there is no slot {10**12} for slot file a.bin" in note
 
 
+def test_a_conversation_that_is_too_large_for_a_slot_is_told_with_what_to_raise() -> None:
+    wanted = {FINGERPRINT(HOST, "a"): Known(Fingerprint(digest="a", capacity=512))}
+    found = seen(saved_slot("a", 513), saved_slot("a", 512, slot=1)).seeing(wanted)
+    assert conversations.unfit(found, HOST, "a") == (
+        "a: slot 0 (513 tokens) is not put back: 512 tokens fit into a slot; raise `context:`"
+        " for it",
+    )
+
+
 def test_every_outcome_of_a_restore_has_its_words() -> None:
     outcomes = get_args(RestoreAttempt.model_fields["outcome"].annotation)
     assert set(BECAME) == set(outcomes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -292,3 +293,22 @@ def test_a_problem_of_the_weights_is_passed_on() -> None:
     found = weights({**HEADER, "problem": "the weights /w.gguf cannot be used"})
     assert found.exists
     assert found.problem == "the weights /w.gguf cannot be used"
+
+
+@pytest.mark.parametrize(
+    ("context", "parallel", "args", "takes"),
+    [
+        (512, 1, (), 512),
+        (500, 1, (), 512),
+        (4096, 4, (), 1024),
+        (4096, 4, ("-kvu",), 4096),
+        (None, 1, (), None),
+        (0, 1, (), None),
+    ],
+)
+def test_what_a_slot_takes_is_told_by_the_command_line(
+    context: int | None, parallel: int, args: tuple[str, ...], takes: int | None
+) -> None:
+    setup = embedded.Options(seed=1).setup()
+    of_it = replace(setup, context=context, parallel=parallel, args=args)
+    assert of_it.slot_tokens == takes

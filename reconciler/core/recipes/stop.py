@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.core.conversations import outgrown
 from reconciler.core.phrases import counted
 from reconciler.core.recipes.draft import SAVE_ALLOWANCE, SLOWEST_SAVE, Recipe, StepDraft
 from reconciler.core.room import Shortage, shortage
@@ -128,10 +129,10 @@ def _fingerprint_of_its_own(model: ModelSpec | None, unit: Unit | None) -> str:
 
 
 def _set_aside(save: SaveSlots, seen: ModelSight) -> tuple[str, ...]:
-    """That what is saved of another definition does not fit the one that is wanted."""
+    """What is saved and does not fit the definition that is wanted."""
     wanted = seen.fingerprint
     if not save.fingerprint or (wanted is not None and wanted.digest == save.fingerprint):
-        return ()
+        return outgrown(seen)
     note = (
         f"{save.model}: its conversations fit only the definition that it runs with; saved,"
         " they come back with that one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.drivers.engines.llama.import_flags import task_of
+from reconciler.drivers.engines.llama.launch_config import PADDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from reconciler.drivers.engines.llama.api import Props
     from reconciler.drivers.engines.llama.launch_config import Setup
     from reconciler.model.spec import Task
-
-PADDING = 256
-"""A context is rounded up to a multiple of so many tokens (b10434, b11549)."""
 
 
 def differences(props: Props, setup: Setup) -> Iterator[str]:

@@ -42,7 +42,7 @@ from reconciler.model.onhost.answers import understood
 from reconciler.model.onhost.files import AskGguf, AskSameFile
 from reconciler.model.onhost.ports import AskPage, AskPort
 from reconciler.model.onhost.slots import AskSaved
-from reconciler.model.port import PortOwner, PortState
+from reconciler.model.port import SYSTEMD, PortOwner, PortState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -200,7 +200,13 @@ class LlamaEngine:
         fact = _fingerprint(answer)
         if isinstance(fact, Unknown):
             return fact
-        beside = {"slots": self.setup.slots_on(self.model), "places": self.setup.parallel}
+        # What a service was given the inventory only repeats: a larger slot may take more.
+        is_given = self.model.launcher.kind == SYSTEMD
+        beside = {
+            "slots": self.setup.slots_on(self.model),
+            "places": self.setup.parallel,
+            "capacity": None if is_given else self.setup.slot_tokens,
+        }
         return Known(fact.value.model_copy(update=beside))
 
     def _digest(self, answer: Fact[Json], unit: Unit) -> str:

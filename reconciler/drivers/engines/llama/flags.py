@@ -234,12 +234,16 @@ def state_flags(args: Sequence[str], parallel: int) -> tuple[str, ...]:
     """Choose what of a command line a slot file depends on, in one spelling and order."""
     # Slots that share one unified cache write the same files as a single slot; separate caches
     # depend on their number.
-    unified = has(args, "--kv-unified") or parallel == 1
     matter = [flag for flag in flags(args) if flag.name.startswith(_MATTER)]
     # Among equal flags the last one wins, so that these keep their order.
     matter.sort(key=lambda flag: flag.name)
     kept = (" ".join((flag.name, *flag.values)) for flag in matter)
-    return (*kept, f"streams {1 if unified else parallel}")
+    return (*kept, f"streams {1 if is_unified(args, parallel) else parallel}")
+
+
+def is_unified(args: Sequence[str], parallel: int) -> bool:
+    """Whether all slots share one cache, each as large as the context."""
+    return has(args, "--kv-unified") or parallel == 1
 
 
 def state_files(args: Sequence[str], directory: str) -> tuple[str, ...]:

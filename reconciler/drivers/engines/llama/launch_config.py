@@ -6,13 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import isabs, join
 
-from reconciler.drivers.engines.llama.flags import FlagPath, places, state_files, state_flags
+from reconciler.drivers.engines.llama.flags import (
+    FlagPath,
+    is_unified,
+    places,
+    state_files,
+    state_flags,
+)
 from reconciler.drivers.engines.llama.key import VARIABLE
 from reconciler.model.onhost.files import AskFingerprint, AskGguf, AskPlace
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Command, ModelSpec
 
 GIB = 1024**3
+
+PADDING = 256
+"""A context is rounded up to a multiple of so many tokens (b10434, b11549)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,16 @@ class Setup:
     def slots_on(self, model: ModelSpec) -> str:
         """Find the slot directory's path on the host."""
         return join(model.directory, _slots(self.slots, model.name))
+
+    @property
+    def slot_tokens(self) -> int | None:
+        """How many tokens fit into a slot, None where its weights decide."""
+        if not self.context:
+            return None
+        size = (
+            self.context if is_unified(self.args, self.parallel) else self.context // self.parallel
+        )
+        return -(-size // PADDING) * PADDING
 
     def fingerprint_on(self, model: ModelSpec) -> AskFingerprint:
         """Ask for what a saved slot depends on."""
