@@ -15,6 +15,9 @@ from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 
 Mode: TypeAlias = Literal["forward", "rollback", "heal", "release", "lease", "idle"]
+PASSING: frozenset[Mode] = frozenset({"lease", "idle", "release"})
+"""Runs of these bring about what is there for a while: no state to go back to."""
+
 Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 

@@ -10,7 +10,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.wording import listed
 from reconciler.errors import Misused, Refused
 from reconciler.loop.observer import Observer
-from reconciler.model.records import Record, RollBack, Row, RunClosed, RunOpened
+from reconciler.model.records import PASSING, Record, RollBack, Row, RunClosed, RunOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.render.documents import VerdictDocument
@@ -85,7 +85,7 @@ async def _promoted(app: Actor, host: str) -> dict[int, RunOpened]:
 
 
 def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:
-    """Find the runs of a host that stayed healthy, by number, oldest first."""
+    """Find the runs of a host to go back to, which stayed healthy, by number, oldest first."""
     opened: dict[int, RunOpened] = {}
     good: dict[int, RunOpened] = {}
     for row in rows:
@@ -98,8 +98,7 @@ def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:
 
 
 def _leads_somewhere(run: RunOpened, host: str) -> bool:
-    # That a hold emptied the host was never a state to go back to.
-    return run.host == host and run.mode != "release"
+    return run.host == host and run.mode not in PASSING
 
 
 def _is_promotion(record: Record) -> TypeGuard[RunClosed]:
@@ -116,6 +115,7 @@ def _chosen(good: dict[int, RunOpened], run_number: int | None, present: str) ->
 
 
 def _refuse(good: dict[int, RunOpened], run_number: int | None) -> NoReturn:
-    one_run = f"run {run_number} that stayed healthy"
+    one_run = f"run {run_number} to go back to"
     which = "earlier state to go back to" if run_number is None else one_run
-    raise Misused(f"there is no {which}; runs that stayed healthy: {listed(good)}")
+    those = "runs that reached what was wanted and stayed healthy"
+    raise Misused(f"there is no {which}; {those}: {listed(good)}")

@@ -107,11 +107,11 @@ def test_a_host_or_an_earlier_state_that_is_not_there_is_named(
     assert "host tower is not managed; the managed hosts are: local" in capsys.readouterr().err
     assert main(["rollback"]) == 64
     assert (
-        "there is no earlier state to go back to; runs that stayed healthy: none"
-        in capsys.readouterr().err
+        "there is no earlier state to go back to; runs that reached what was wanted and stayed"
+        " healthy: none" in capsys.readouterr().err
     )
     assert main(["rollback", "7"]) == 64
-    assert "there is no run 7 that stayed healthy" in capsys.readouterr().err
+    assert "there is no run 7 to go back to" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_plan_is_told_from_the_way_to_apply_the_files(

@@ -54,6 +54,8 @@ def test_a_request_brings_its_model_in_and_the_other_finds_its_conversation(here
         reused = [one["usage"]["prompt_tokens_details"]["cached_tokens"] for one in again]
         assert min(reused) > 0, "its slot was saved and restored"
         assert modes(here) == ["forward", "lease", "forward", "lease"]
+        back = here.run("rollback", "--yes")
+        assert (back.returncode, "there is no earlier state" in back.stderr) == (64, True)
         status = here.document("status")
         assert status["hosts"][0]["conditions"][0]["status"] == "True", status
 

@@ -29,7 +29,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.reason import Reason
-from reconciler.model.records import Lease, OpenRun, Quarantine
+from reconciler.model.records import PASSING, Lease, OpenRun, Quarantine
 from reconciler.model.spec import Kind, ModelSpec, Slice
 from reconciler.model.status import Condition
 from reconciler.steps.plan import STEPS, HostPlan
@@ -57,7 +57,6 @@ IN_DOUBT = {
     "irreversible": "nothing can take it back",
 }
 GOALS = {"forward": "to", "lease": "for a while to", "idle": "to rest, with", "release": "to"}
-PASSING = {"lease", "idle", "release"}
 """Modes of runs whose goal is no state to go back to."""
 
 HOW = {"skipped": "was already so", "gave-up": "was given up, and the run continued"}
