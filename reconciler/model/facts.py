@@ -93,8 +93,8 @@ class UnitIdentity(Value):
     """What tells one process from every other, also after its pid was reused.
 
     `start` is in clock ticks since boot, `inode` the pidfd's (unique on Linux 6.9 and later,
-    constant before), `invocation` what systemd calls this run of a service. A service that waits to
-    be started again has the pid 0.
+    constant before), `invocation` what tells this run of a service or a container from its others.
+    One that waits to be started again has the pid 0.
     """
 
     pid: int
@@ -145,6 +145,11 @@ class Unit(Value):
     launcher: Kind = Field(default_factory=lambda: PROCESS)
     argv: tuple[str, ...] = ()
     ended: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing of it runs until it is started again."""
+        return not self.leader and not self.identity.pid
 
     def runs(self, model: ModelSpec) -> bool:
         """Whether it is what a definition comes to: that command, under that kind of launcher."""

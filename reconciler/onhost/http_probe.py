@@ -25,8 +25,8 @@ class TooLarge(Exception):
 class Bounded(socket.socket):
     """A connection that ends in `seconds` and after `limit` bytes, whatever the other end sends."""
 
-    def __init__(self, seconds: float, limit: int) -> None:
-        super().__init__(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(self, seconds: float, limit: int, family: int = socket.AF_INET) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
         self._until, self._left = time.monotonic() + seconds, limit
         self.settimeout(seconds)
 

@@ -17,7 +17,7 @@ SIZE_LIMIT = 1024 * 1024
 
 _IDENTITY = {"pid": int, "start": int, "inode": int, "boot_id": str, "invocation": str}
 _PROCESS = {"invocation": ""}
-"""What an identity need not say: only a systemd service has an invocation."""
+"""What an identity need not say: only a service or a container has an invocation."""
 _FIELDS = {
     "file": str,
     "slot": int,

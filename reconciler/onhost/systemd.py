@@ -61,12 +61,13 @@ _CURSOR = "-- cursor: "
 def services(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer for each service whether it could be started, and what runs of it."""
     wanted = request["services"]
-    return {"services": [one for scope in ("system", "user") for one in _of_scope(wanted, scope)]}
+    seen = {scope: _of_scope(wanted, scope) for scope in ("system", "user")}
+    return {"services": [seen[one["scope"]][one["name"]] for one in wanted]}
 
 
-def _of_scope(wanted: list[dict[str, str]], scope: str) -> list[dict[str, Any]]:
+def _of_scope(wanted: list[dict[str, str]], scope: str) -> dict[str, dict[str, Any]]:
     names = [one["name"] for one in wanted if one["scope"] == scope]
-    return [_service(name, scope, state) for name, state in zip(names, _states(names, scope))]
+    return {name: _service(name, scope, state) for name, state in zip(names, _states(names, scope))}
 
 
 def _service(name: str, scope: str, state: State) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def _service(name: str, scope: str, state: State) -> dict[str, Any]:
     # Only of one that failed: it costs a question for each program beside it.
     if unit is not None and state["SubState"] in (*_BETWEEN_TRIES, "failed"):
         unit["ended"] = results.ending(state, _controls(name, scope))
-    return {"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": unit}
+    return {"binary": _binary(name, scope, state), "unit": unit}
 
 
 def start(request: dict[str, Any], _: str) -> dict[str, Any]:

@@ -43,9 +43,10 @@ class Stop(ModelStep):
         return mine if self._port is None else (*mine, self._port)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """That the unit is not the one the plan meant."""
+        """That the unit is not the one the plan meant, and something of it runs."""
         unit = self.seen(world).unit
-        if unit is None or self.identity in {None, unit.identity}:
+        # Each try of what fails again and again is another unit; between two, none is cut.
+        if unit is None or unit.waits or self.identity in {None, unit.identity}:
             return ()
         return (f"{self.key(UNIT)}: another unit runs now (pid {unit.identity.pid})",)
 

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.ports import Access
+from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, reached
+from tests.dockers import Dockerd, dockerd
+
+SUPERVISOR = """
+[Service]
+Type=notify
+Slice=user-%i.slice
+Delegate=yes
+RuntimeDirectory=user/%i
+Environment=XDG_RUNTIME_DIR=/run/user/%i
+ExecStart=/lib/systemd/systemd --user
+"""
+"""What starts the systemd of a user where logind does not."""
 
 
 @pytest.fixture(params=WAYS)
 async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
     async with reached(request.param, tmp_path) as driver:
         yield driver
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[Dockerd]:
+    with dockerd() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def booted() -> Iterator[Booted]:
+    with booted_systemd() as one:
+        one.define("user@.service", SUPERVISOR)
+        one.run("systemctl", "start", "user@0.service")
+        yield one

@@ -5,27 +5,31 @@ from __future__ import annotations
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from reconciler.drivers.launchers import systemd
+from reconciler.drivers.launchers import docker, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.model.facts import Known, Unit, UnitIdentity
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running
-from tests.contracts.hosts import here
+from tests.contracts.hosts import here, reached
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from reconciler.ports import Access, Evidence, Launcher
     from tests.booted import Booted
+    from tests.dockers import Dockerd
 
 CONTROLLER = running.mark("")["controller"]
 INTERPRETER = str(Path(sys.executable).resolve())
+
+
+OBEDIENT = "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
 
 
 def model(*argv: str, name: str = "gemma3") -> ModelSpec:
@@ -117,6 +121,35 @@ class ServicePlace(Place):
 
     def systemctl(self, *words: str) -> str:
         return self.booted.run(*self._systemctl, *words)
+
+
+class ContainerPlace(Place):
+    """The launcher of containers beside a dockerd that runs for the tests."""
+
+    controller = ""
+
+    def __init__(self, access: Access, dockerd: Dockerd, folder: Path) -> None:
+        kind = Kind(kind="docker", options={"socket": dockerd.socket})
+        self.dockerd = dockerd
+        self._folder = folder
+        self._model = program("").model_copy(update={"launcher": kind})
+        super().__init__(docker.Driver(access, [self._model]), access)
+        self.wanted = self._model
+
+    def model(self, text: str) -> ModelSpec:
+        # The first process of a container is ended by no signal that it does not handle.
+        self.define([*running.PYTHON, OBEDIENT + text])
+        return self._model
+
+    def define(self, argv: Sequence[str], **settings: Any) -> None:
+        self.dockerd.create("gemma3", argv, self._folder, **settings)
+
+
+@asynccontextmanager
+async def containers(way: str, dockerd: Dockerd, directory: Path) -> AsyncIterator[ContainerPlace]:
+    async with reached(way, directory) as access:
+        yield ContainerPlace(access, dockerd, directory)
+        dockerd.remove("gemma3")
 
 
 @asynccontextmanager

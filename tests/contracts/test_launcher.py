@@ -17,26 +17,25 @@ from reconciler.model.observed import PORT, UNIT, Observed
 from reconciler.model.port import PortState
 from reconciler.model.spec import Kind
 from tests import running
-from tests.booted import Booted, booted_systemd
+from tests.booted import Booted
 from tests.contracts.hosts import WAYS, reached
-from tests.contracts.places import INTERPRETER, Place, ServicePlace, held, model, services
+from tests.contracts.places import (
+    INTERPRETER,
+    ContainerPlace,
+    Place,
+    ServicePlace,
+    containers,
+    held,
+    model,
+    services,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 SCOPES = ("system", "user")
+DOCKER = {"docker": "thread", "docker over ssh": "ssh"}
 MARK = Mark(**running.mark("gemma3"))
-SUPERVISOR = """
-[Service]
-Type=notify
-Slice=user-%i.slice
-Delegate=yes
-RuntimeDirectory=user/%i
-Environment=XDG_RUNTIME_DIR=/run/user/%i
-ExecStart=/lib/systemd/systemd --user
-"""
-"""What starts the systemd of a user where logind does not."""
-
 TALKER = "import signal; print('{}'); print('ready', flush=True); signal.pause()"
 
 
@@ -44,14 +43,6 @@ TALKER = "import signal; print('{}'); print('ready', flush=True); signal.pause()
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():
         yield
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Booted]:
-    with booted_systemd() as one:
-        one.define("user@.service", SUPERVISOR)
-        one.run("systemctl", "start", "user@0.service")
-        yield one
 
 
 @pytest.fixture(params=WAYS)
@@ -68,10 +59,14 @@ async def service(
         yield one
 
 
-@pytest.fixture(params=[*WAYS, *SCOPES])
+@pytest.fixture(params=[*WAYS, *SCOPES, *DOCKER])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     if request.param in SCOPES:
         async with services(request.param, request.getfixturevalue("booted"), tmp_path) as one:
+            yield one
+    elif request.param in DOCKER:
+        way, engine = DOCKER[request.param], request.getfixturevalue("docker")
+        async with containers(way, engine, tmp_path) as one:
             yield one
     else:
         async with reached(request.param, tmp_path) as access:
@@ -129,6 +124,8 @@ async def test_the_owner_of_a_port_is_its_unit_then_none(place: Place) -> None:
 async def test_the_log_is_what_the_unit_wrote_last(place: Place) -> None:
     if isinstance(place, ServicePlace):
         place.define("ExecStart=/bin/true")
+    elif isinstance(place, ContainerPlace):
+        place.define(["/bin/true"])
     assert await place.launcher.log("gemma3") == Known(LogPart())
     for word in ("x", "y"):
         identity = await place.started(TALKER.format(word))

@@ -101,14 +101,14 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
             ],
         ),
         (
-            "version: 1\nmodels:\n  small: {engine: {kind: fak}, launcher: docker}",
+            "version: 1\nmodels:\n  small: {engine: {kind: fak}, launcher: podman}",
             [
                 (
                     'inventory.yaml:3:26: models.small.engine.kind: found "fak", expected fake or'
                     ' strict; did you mean "fake"?'
                 ),
                 (
-                    'inventory.yaml:3:42: models.small.launcher: found "docker", which is not in'
+                    'inventory.yaml:3:42: models.small.launcher: found "podman", which is not in'
                     " this version, expected fake or process"
                 ),
             ],

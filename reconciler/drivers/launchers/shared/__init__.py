@@ -1,0 +1,4 @@
+"""What launchers of units that exist already have in common.
+
+Called by the kinds of launcher.
+"""

@@ -1,0 +1,181 @@
+"""Units that exist already, whose command lines are the operator's: services, containers.
+
+Such a unit carries no mark. That it is a model's is what the model's definition says, and it runs
+as defined unless it is older than what its definition was changed to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from pydantic import TypeAdapter
+
+from reconciler.edge import secret
+from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
+from reconciler.model.log import LogPart
+from reconciler.model.names import Value
+from reconciler.model.onhost.answers import understood
+from reconciler.model.onhost.containers import GivenContainer
+from reconciler.model.origin import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import JsonValue
+
+    from reconciler.model.spec import Kind, ModelSpec
+    from reconciler.ports import Access, Evidence
+
+AGAIN_SECONDS = 5.0
+KILL_SECONDS = 10.0
+
+Given: TypeAlias = Service | GivenContainer
+
+
+class _Running(Value):
+    """What runs of it. `outdated`: what says how it runs is newer."""
+
+    identity: UnitIdentity
+    members: tuple[int, ...]
+    uptime: float
+    started_at: float | None
+    leader: bool
+    restarts: int
+    argv: tuple[str, ...]
+    outdated: bool = False
+    ended: str = ""
+
+
+class _Seen(Value):
+    binary: Binary
+    unit: _Running | None
+
+
+_SEEN = TypeAdapter(tuple[_Seen, ...])
+
+
+class GivenUnits:
+    """The launcher of units that exist on the host behind `access`, one for each of `models`."""
+
+    needs_definition = True
+
+    what: ClassVar[str]
+    option: ClassVar[str]
+    asks: ClassVar[type[Any]]
+    asks_log: ClassVar[type[Any]]
+    starts: ClassVar[type[Any]]
+    stops: ClassVar[type[Any]]
+
+    def __init__(self, access: Access, models: Sequence[ModelSpec]) -> None:
+        """Use a host; each model's own options name its unit."""
+        self._access = access
+        self._models = models
+
+    def given(self, launcher: Kind, model_name: str) -> Given:
+        """Name the unit that a model's options mean."""
+        raise NotImplementedError
+
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        """Every unit of the models that runs, or that its keeper means to start again.
+
+        One that only a former definition names is its model's still, and runs another definition
+        than the wanted one.
+        """
+        shared = self._shared()
+        if shared:
+            return Unknown(shared)
+        named = self._by_given([*self._models, *former])
+        seen = await self._seen(named)
+        if isinstance(seen, Unknown):
+            return seen
+        pairs = zip(named, seen.value, strict=True)
+        return Known(
+            tuple(
+                _unit(model, one.unit, model in self._models)
+                for model, one in pairs
+                if one.unit is not None
+            )
+        )
+
+    async def binary(self, model: ModelSpec) -> Fact[Binary]:
+        """The program that it runs, as new as its newest file, or why it cannot start."""
+        seen = await self._seen([model])
+        if isinstance(seen, Unknown):
+            return seen
+        # It has its own key; but where ours cannot be read, whether it works is not seen.
+        found, missing = seen.value[0].binary, secret.problem(model.command.secrets)
+        return Known(found.model_copy(update={"problem": found.problem or missing}))
+
+    async def flags(self, model: ModelSpec) -> Fact[Flags]:  # noqa: ARG002 - the port's
+        """No objection: its command line is its own."""
+        return Known(Flags())
+
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
+        """The last lines of its newest start, or those since `after`."""
+        given = next(self._of(model) for model in self._models if model.name == model_name)
+        (fact,) = await self._access.ask([self.asks_log(**_words(given), lines=lines, after=after)])
+        return understood(fact, LogPart.model_validate, f"the log of the {self.what} {given.name}")
+
+    async def start(self, model: ModelSpec, _: Mark) -> Evidence:
+        """Start it; raise DriverError."""
+        return await self._access.act(self.starts(**_words(self._of(model))))
+
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
+        """End it in its own way, KILL for what is left after `grace` seconds and some.
+
+        Raise DriverError.
+        """
+        given = self.given(unit.launcher, unit.mark.model)
+        grace += AGAIN_SECONDS
+        return await self._access.act(
+            self.stops(**_words(given), identity=unit.identity, grace=grace, kill=KILL_SECONDS)
+        )
+
+    async def _seen(self, models: Sequence[ModelSpec]) -> Fact[tuple[_Seen, ...]]:
+        """What there is of each model's unit, in their order."""
+        # Where no model is such a unit, nobody is asked.
+        if not models:
+            return Known(())
+        plural = f"{self.what}s"
+
+        def read(said: Mapping[str, JsonValue]) -> tuple[_Seen, ...]:
+            return _SEEN.validate_python(said[plural])
+
+        given = tuple(self._of(model) for model in models)
+        (fact,) = await self._access.ask([self.asks(**{plural: given})])
+        return understood(fact, read, f"the list of the host's {plural}")
+
+    def _of(self, model: ModelSpec) -> Given:
+        return self.given(model.launcher, model.name)
+
+    def _by_given(self, models: Sequence[ModelSpec]) -> list[ModelSpec]:
+        """The first model of each unit."""
+        first: dict[Given, ModelSpec] = {}
+        for model in models:
+            first.setdefault(self._of(model), model)
+        return list(first.values())
+
+    def _shared(self) -> str:
+        """Which models name one unit; empty when each has its own."""
+        # Of two models with one unit it cannot be told which of them runs.
+        first: dict[Given, str] = {}
+        for model in self._models:
+            given = self._of(model)
+            other = first.setdefault(given, model.name)
+            if other != model.name:
+                both = f"{other} and {model.name} are both the {self.what} {given.name}"
+                return f"{both}; give each its own with {self.option}: in inventory.yaml"
+        return ""
+
+
+def _words(given: Given) -> dict[str, Any]:
+    return given.model_dump()
+
+
+def _unit(model: ModelSpec, running: _Running, is_wanted: bool) -> Unit:
+    # Any other digest of this version says that the definition changed, and the planner starts the
+    # unit again.
+    is_current = is_wanted and not running.outdated
+    digest = model.digest if is_current else f"{model.digest.rpartition(':')[0]}:{'0' * 16}"
+    mark = Mark(controller="", model=model.name, digest=digest, port=model.port)
+    return Unit(mark=mark, launcher=model.launcher, **running.model_dump(exclude={"outdated"}))

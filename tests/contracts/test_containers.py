@@ -1,0 +1,115 @@
+"""What the launcher of containers promises beyond what every launcher does, on a real dockerd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from reconciler.drivers.launchers import docker as docker_launcher
+from reconciler.errors import DriverError
+from reconciler.model.facts import Known, Mark, Unknown
+from reconciler.model.spec import Kind
+from tests import running
+from tests.contracts.places import ContainerPlace, containers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.dockers import Dockerd
+
+MARK = Mark(**running.mark("gemma3"))
+GPU = {"DeviceRequests": [{"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}]}
+
+
+@pytest.fixture
+async def container(docker: Dockerd, tmp_path: Path) -> AsyncIterator[ContainerPlace]:
+    async with containers("thread", docker, tmp_path) as one:
+        yield one
+
+
+async def test_a_container_that_is_not_there_is_known_to_be_missing_and_cannot_be_started(
+    container: ContainerPlace,
+) -> None:
+    missing = "there is no container gemma3; make it"
+    fact = await container.launcher.binary(container.wanted)
+    assert isinstance(fact, Known)
+    assert missing in str(fact.value.problem)
+    with pytest.raises(DriverError, match=missing):
+        await container.launcher.start(container.wanted, MARK)
+    assert await container.ours() == []
+
+
+async def test_where_no_engine_answers_nothing_is_known_of_its_containers(
+    container: ContainerPlace, tmp_path: Path
+) -> None:
+    gone = Kind(kind="docker", options={"socket": str(tmp_path / "docker.sock")})
+    wanted = container.wanted.model_copy(update={"launcher": gone})
+    fact = await docker_launcher.Driver(container.access, [wanted]).units()
+    assert isinstance(fact, Unknown)
+    assert "dockerd does not answer" in fact.reason
+    assert "`systemctl status docker`" in fact.reason
+    assert await docker_launcher.Driver(container.access, []).units() == Known(())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"NetworkMode": "none"}, "is not on the host's network but on none"),
+        ({"AutoRemove": True}, "is removed when it ends"),
+    ],
+)
+async def test_a_container_that_could_not_serve_again_is_not_started(
+    container: ContainerPlace, settings: dict[str, Any], said: str
+) -> None:
+    container.define(["/bin/sleep", "60"], **settings)
+    with pytest.raises(DriverError, match=said):
+        await container.launcher.start(container.wanted, MARK)
+    assert await container.ours() == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "settings", "said"),
+    [
+        (["/nowhere/llama-server"], {}, "no such file or directory"),
+        (["/bin/sleep", "60"], GPU, "could not select device driver"),
+    ],
+)
+async def test_a_container_that_cannot_start_says_why(
+    container: ContainerPlace, argv: list[str], settings: dict[str, Any], said: str
+) -> None:
+    container.define(argv, **settings)
+    with pytest.raises(DriverError, match=f"container gemma3 did not start.*{said}"):
+        await container.launcher.start(container.wanted, MARK)
+    assert await container.ours() == []
+
+
+async def test_a_container_that_is_started_again_and_again_is_a_unit_that_can_be_stopped(
+    container: ContainerPlace,
+) -> None:
+    container.define(["/bin/sh", "-c", "exit 7"], RestartPolicy={"Name": "always"})
+    container.dockerd.ask("POST", "/containers/gemma3/start")
+    with anyio.fail_after(running.DEADLINE):
+        while True:
+            (unit,) = await container.ours()
+            if unit.restarts > 1 and not unit.leader:
+                break
+    assert (unit.identity.pid, unit.members) == (0, ())
+    assert unit.ended == "it ended with status 7"
+    await container.launcher.stop(unit, 5)
+    assert await container.ours() == []
+
+
+async def test_a_container_that_its_engine_started_again_is_another_unit(
+    container: ContainerPlace,
+) -> None:
+    first = await container.started(running.SLEEPER)
+    container.dockerd.ask("POST", "/containers/gemma3/restart?t=5")
+    await container.said()
+    (second,) = await container.ours()
+    assert second.identity.pid != first.pid
+    assert second.identity.invocation.partition("@")[0] == first.invocation.partition("@")[0]
+    assert (await container.stop(first, 5))["rungs"] == []
+    assert (await container.stop(second.identity, 5))["rungs"] == ["term"]

@@ -1,0 +1,92 @@
+"""A real dockerd for tests, apart from the machine; its containers run this machine's programs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.needs import need, need_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).parents[1]
+RIG = ROOT / "tests" / "rigs" / "dockerd"
+SECONDS = 30.0
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, place: str) -> None:
+        super().__init__("docker", timeout=SECONDS)
+        self._place = place
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(SECONDS)
+        self.sock.connect(self._place)
+
+
+class Dockerd:
+    """A dockerd that listens on `socket`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = str(folder / "docker.sock")
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask it something that it does not refuse."""
+        with closing(_Connection(self.socket)) as connection:
+            words = None if body is None else json.dumps(body)
+            connection.request(method, path, words, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            said = response.read()
+        assert response.status < 400, (method, path, said)
+        return json.loads(said) if said else None
+
+    def state(self, name: str) -> dict[str, Any]:
+        """Return what it says of a container's process."""
+        state: dict[str, Any] = self.ask("GET", f"/containers/{name}/json")["State"]
+        return state
+
+    def create(self, name: str, argv: Sequence[str], folder: Path, **settings: Any) -> None:
+        """Make a container on the host's network that has this machine's programs, and `folder`."""
+        # Each at its own path; Python and its packages may be elsewhere than in /usr.
+        places = {"/usr", sys.base_prefix, str(Path(sys.prefix).resolve()), str(ROOT)}
+        mounts = [f"{place}:{place}:ro" for place in sorted(places)]
+        self.remove(name)
+        host = {"NetworkMode": "host", "Binds": [*mounts, f"{folder}:{folder}"], **settings}
+        self.ask(
+            "POST",
+            f"/containers/create?name={name}",
+            {
+                "Image": "empty",
+                "Entrypoint": list(argv),
+                "WorkingDir": str(folder),
+                "HostConfig": host,
+            },
+        )
+
+    def remove(self, name: str) -> None:
+        """Take a container away, where there is one."""
+        listed = self.ask("GET", "/containers/json?all=1")
+        if f"/{name}" in [each for one in listed for each in one["Names"]]:
+            self.ask("DELETE", f"/containers/{name}?force=1")
+
+
+@contextmanager
+def dockerd() -> Iterator[Dockerd]:
+    """Run one; it is gone, with all its containers, when the context ends."""
+    need_root()
+    need("dockerd", "curl")
+    with subprocess.Popen([RIG], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as rig:
+        assert rig.stdin is not None
+        assert rig.stdout is not None
+        line = rig.stdout.readline().strip()
+        assert line, f"{RIG} did not come up; what it wrote is above"
+        yield Dockerd(Path(line))
+        rig.stdin.close()

@@ -1,0 +1,172 @@
+"""What the program on a host makes of an engine's answers that a real one gives seldom."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.onhost import docker_api, docker_log
+from reconciler.onhost.docker_api import DockerAnswer
+from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.serve import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STATE = {
+    "Running": False,
+    "Restarting": False,
+    "OOMKilled": False,
+    "Error": "",
+    "Pid": 0,
+    "ExitCode": 7,
+    "StartedAt": "2026-11-30T10:00:01.5Z",
+    "FinishedAt": "2026-11-30T10:00:02Z",
+}
+GIVEN = {"name": "gemma3", "socket": "/nowhere"}
+
+
+class Engine:
+    """An engine that has one container, and notes what it is asked for beyond a look."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **state: Any) -> None:
+        self.state = {**STATE, **state}
+        self.asked: list[str] = []
+        self.answers: dict[str, DockerAnswer] = {}
+        monkeypatch.setattr(docker_api, "ask", self._ask)
+
+    def _ask(self, _: str, method: str, path: str, __: float) -> DockerAnswer:
+        word = path.removeprefix("/containers/gemma3/").partition("?")[0]
+        if word != "json":
+            self.asked.append(f"{method} {word}")
+            return self.answers.get(word, DockerAnswer(204, b""))
+        seen = {
+            "Id": "c" * 64,
+            "Created": "2026-11-30T09:00:00Z",
+            "RestartCount": 2,
+            "State": self.state,
+            "Config": {"Image": "llama", "Tty": True},
+            "HostConfig": {"NetworkMode": "host", "AutoRemove": False},
+        }
+        return self.answers.get(word, DockerAnswer(200, json.dumps(seen).encode()))
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ({}, "it ended with status 7"),
+        ({"OOMKilled": True}, "the kernel ended it because memory ran out"),
+        ({"Error": "no such\n device"}, "dockerd could not run it (no such device)"),
+    ],
+)
+def test_a_container_that_is_over_at_once_did_not_start(
+    monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], why: str
+) -> None:
+    Engine(monkeypatch, **state)
+    assert answer({"do": "start-container", **GIVEN}, "/") == {
+        "error": f"container gemma3 did not start: {why} before it served; `docker logs gemma3`"
+        " says more"
+    }
+
+
+def stopped(pid: int, run: str) -> dict[str, Any]:
+    identity = {"pid": pid, "start": 1, "inode": 1, "boot_id": "b", "invocation": run}
+    request = {"do": "stop-container", **GIVEN, "identity": identity, "grace": 0.1, "kill": 0.1}
+    return answer(request, "/")
+
+
+def test_of_what_waits_to_be_started_again_every_try_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that runs is ended only if it is the run that is meant."""
+    engine = Engine(monkeypatch, Restarting=True)
+    for pid, run in ((9, "c" * 12 + "@before"), (0, "d" * 12 + "@before")):
+        assert stopped(pid, run)["ok"]["rungs"] == []
+    assert engine.asked == []
+    said = stopped(0, "c" * 12 + "@before")
+    assert engine.asked == ["POST stop", "POST kill"]
+    assert "is still there 0.1 s after SIGKILL" in said["error"]
+
+
+def test_what_an_engine_refuses_is_told_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch)
+    log = {"do": "container-log", **GIVEN, "lines": 9}
+    engine.answers["logs"] = DockerAnswer(500, b'{"message": "logging driver\\n has no reader"}')
+    assert answer(log, "/") == {
+        "error": "there is no log of container gemma3: logging driver has no reader"
+    }
+    engine.answers["json"] = DockerAnswer(503, b"<html>")
+    assert answer(log, "/") == {
+        "error": "dockerd does not tell of container gemma3: it answered 503"
+    }
+    engine.answers["json"] = DockerAnswer(404, b"")
+    assert answer(log, "/") == {"ok": {"lines": [], "end": ""}}
+
+
+def test_of_a_container_with_a_terminal_the_lines_come_without_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first words of a run may be a little older than what is called its start."""
+    engine = Engine(monkeypatch)
+    lines = [
+        f"2026-11-30T10:00:{at}Z {word}\r\n" for at, word in ((0, "w"), (1.46, "x"), (1.6, "y"))
+    ]
+    engine.answers["logs"] = DockerAnswer(200, "".join(lines).encode())
+    log = {"do": "container-log", **GIVEN, "lines": 1}
+    assert answer(log, "/") == {"ok": {"lines": ["y"], "end": "2026-11-30T10:00:1.6Z"}}
+    more = {**log, "after": "2026-11-30T10:00:00Z"}
+    assert answer(more, "/") == {"ok": {"lines": ["x"], "end": "2026-11-30T10:00:1.46Z"}}
+
+
+def test_a_moment_that_cannot_be_read_was_never() -> None:
+    assert docker_log.nanoseconds("") == docker_log.nanoseconds("soon") == 0
+    assert docker_log.moment("0001-01-01T00:00:00Z") == "0.000000000"
+
+
+@contextmanager
+def listening(place: Path, said: bytes) -> Iterator[None]:
+    """DockerAnswer one client on a Unix socket with some bytes."""
+
+    def serve() -> None:
+        with closing(listener.accept()[0]) as client:
+            client.recv(4096)
+            client.sendall(said)
+
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(place))
+        listener.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join()
+
+
+def test_why_no_engine_answers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "s"
+    question = {"do": "containers", "containers": [{"name": "gemma3", "socket": str(place)}]}
+    assert "there is no such file" in answer(question, "/")["error"]
+    with closing(socket.socket(socket.AF_UNIX)) as gone:
+        gone.bind(str(place))
+    assert "Connection refused" in answer(question, "/")["error"]
+    place.unlink()
+    with listening(place, b"SSH-2.0\r\n"):
+        assert "answered as no dockerd does (BadStatusLine)" in answer(question, "/")["error"]
+    with closing(socket.socket(socket.AF_UNIX)) as silent:
+        place.unlink()
+        silent.bind(str(place))
+        silent.listen()
+        with pytest.raises(HostProblem, match=r"did not answer within 0.01 s"):
+            docker_api.ask(str(place), "GET", "/", 0.01)
+        monkeypatch.setattr(docker_api, "_exchanged", refused)
+        with pytest.raises(HostProblem, match="add it to the group"):
+            docker_api.ask(str(place), "GET", "/", 0.01)
+
+
+def refused(*_: object) -> DockerAnswer:
+    raise PermissionError
