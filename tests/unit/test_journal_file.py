@@ -285,6 +285,18 @@ def test_rows_after_one_that_was_checked_must_continue_its_chain(tmp_path: Path)
         list(journal.since(2))
 
 
+def test_a_newest_row_that_was_read_and_is_gone_is_missed(tmp_path: Path) -> None:
+    journal = sqlite_journal(tmp_path)
+    for number in range(1, 5):
+        journal.append(intent(number))
+    assert len(journal.rows()) == 4
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute("DELETE FROM record WHERE seq = 4")
+    connection.close()
+    with pytest.raises(JournalDamaged):
+        list(journal.since(2))
+
+
 def test_whether_there_is_room_is_found_out_without_writing_a_row(tmp_path: Path) -> None:
     journal = sqlite_journal(tmp_path / "journal")
     journal.check_room()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import count, product
 from typing import NamedTuple
 
@@ -149,11 +149,12 @@ AGAIN = count()
 KEEPERS = {name: doorkeeper(ring) for name, ring in RINGS.items()}
 
 
-def wrong(judge: Judge) -> list[str]:
+def wrong(judge: Judge, entrances: Collection[Entrance] = TABLE) -> list[str]:
     """What is let in and should not be, or the other way round."""
     return [
         f"{case.method} {case.entrance.shape} {case[2:]}: {found} for {status}"
         for case in cases()
+        if case.entrance in entrances
         if (status := expected(case)) != (found := _status(judge(case)))
     ]
 
@@ -171,14 +172,10 @@ def test_only_these_are_open_to_whoever_comes() -> None:
 
 
 def test_a_route_that_checks_nothing_is_noticed() -> None:
-    seeded = TABLE[0]
-
     def careless(case: Case) -> Judged:
         keeper = judged(case)
-        if case.entrance is seeded and _status(keeper) in {401, 403}:
+        if _status(keeper) in {401, 403}:
             return judged(case._replace(door="own", host="local"))
         return keeper
 
-    noticed = wrong(careless)
-    assert noticed
-    assert all(seeded.shape in line for line in noticed)
+    assert wrong(careless, TABLE[:1])
