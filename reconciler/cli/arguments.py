@@ -77,7 +77,7 @@ def _refuse_unknown_verb(verb: str | None, verbs: Iterable[str]) -> None:
     # Before argparse does, whose message lists every verb and suggests none.
     if verb is not None and verb not in verbs:
         near = _nearest(verb, verbs)
-        raise Misused(f"unknown command: {verb}{near}; `reconciler --help` lists them all")
+        raise Misused(f"unknown command: {verb}; `reconciler --help` lists them all{near}")
 
 
 def _refuse_no_text(word: str, verb: str) -> None:
@@ -106,7 +106,7 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
 
 def _nearest(word: str, words: Iterable[str]) -> str:
     meant = ELSEWHERE.get(word) or _similar(word, words)
-    return f', did you mean "{meant}"?' if meant else ""
+    return f'; did you mean "{meant}"?' if meant else ""
 
 
 def _similar(word: str, words: Iterable[str]) -> str:

@@ -185,7 +185,7 @@ def _lending(wish: HostWish, at: KeyPath) -> Iterator[Problem]:
 def _impatient(wish: HostWish, at: KeyPath) -> Problem:
     """Say of what the file sets that requests would be turned away before their turn."""
     longest, shortest = f"{wish.max_wait:g} s", f"{wish.min_residency:g} s"
-    why = "for requests would be turned away before their turn"
+    why = "or requests would be turned away before their turn"
     if "max_wait" in wish.model_fields_set:
         sentence = f"found {longest}, expected more than min_residency ({shortest}), {why}"
         return Problem("desired", (*at, "max_wait"), sentence)

@@ -244,7 +244,7 @@ def _host_of(inventory: Inventory, model_name: str, host: str | None) -> str:
     if model is None:
         near = nearest(model_name, inventory.models)
         models = ", ".join(sorted(inventory.models)) or "none"
-        raise Misused(f"the inventory has no model {model_name}{near}; it has: {models}")
+        raise Misused(f"the inventory has no model {model_name}; it has: {models}{near}")
     here = inventory.host_name_of(model)
     if host is not None and here is not None and host != here:
         raise Misused(f"{model_name} is a model of {here}, not of {host}; leave --host out")

@@ -74,7 +74,7 @@ def _told(subject: str, found: list[Explanation]) -> Outcome[ExplainDocument]:
 
 def _nothing_called(subject: str, near: Iterable[str]) -> Misused:
     return Misused(
-        f"nothing is called {subject}{nearest(subject, near)}; what can be explained is {SUBJECTS}"
+        f"nothing is called {subject}; what can be explained is {SUBJECTS}{nearest(subject, near)}"
     )
 
 

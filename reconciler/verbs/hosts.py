@@ -37,4 +37,4 @@ def no_model(wanted: Wanted, name: str) -> Misused:
     """What is wrong with a name that no model has."""
     names = sorted(model.name for one in wanted.slices.values() for model in one.models)
     near = nearest(name, names)
-    return Misused(f"no managed host has a model {name}{near}; they have: {listed(names)}")
+    return Misused(f"no managed host has a model {name}; they have: {listed(names)}{near}")

@@ -105,7 +105,7 @@ def _with(ring: KeyRing, made: AccessKey) -> KeyRing:
 
 def _unknown(name: str, ring: KeyRing) -> Misused:
     names = [key.name for key in ring.keys]
-    return Misused(f"there is no key {name}{nearest(name, names)}; there are: {listed(names)}")
+    return Misused(f"there is no key {name}; there are: {listed(names)}{nearest(name, names)}")
 
 
 def _document(keys: Collection[AccessKey], made: str = "", note: str = "") -> KeysDocument:

@@ -127,7 +127,9 @@ def test_what_is_unknown_is_answered_with_the_nearest(
     subject: str, near: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["explain", subject]) == 64
-    assert f'nothing is called {subject}; did you mean "{near}"?' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"nothing is called {subject}; what can be explained is" in said
+    assert f'; did you mean "{near}"?' in said
 
 
 def test_an_error_is_explained_also_while_the_files_are_wrong(

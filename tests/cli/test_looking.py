@@ -192,7 +192,8 @@ def test_a_schema_that_is_not_there_is_answered_with_those_that_are(
 def test_a_log_of_a_model_that_is_not_there_is_answered_with_the_nearest(here: Stack) -> None:
     done = here.run("logs", "tiny-c")
     assert done.returncode == 64
-    assert 'no managed host has a model tiny-c; did you mean "tiny-' in done.stderr
+    assert "no managed host has a model tiny-c; they have: " in done.stderr
+    assert '; did you mean "tiny-' in done.stderr
 
 
 @pytest.mark.parametrize("lines", ["0", "many", "1001"])

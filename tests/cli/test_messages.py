@@ -34,15 +34,30 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (
             "aply",
-            'unknown command: aply, did you mean "apply"?; `reconciler --help` lists them all',
+            'unknown command: aply; `reconciler --help` lists them all; did you mean "apply"?',
         ),
         ("frobnicate", "unknown command: frobnicate; `reconciler --help` lists them all"),
-        ("help", 'unknown command: help, did you mean "--help"?; '),
-        ("ps", 'unknown command: ps, did you mean "status"?; '),
-        ("stop", 'unknown command: stop, did you mean "hold --release"?; '),
-        ("version", 'unknown command: version, did you mean "--version"?; '),
-        ("start", 'unknown command: start, did you mean "use MODEL"?; '),
-        ("run gemma3", 'unknown command: run, did you mean "use MODEL"?; '),
+        (
+            "help",
+            'unknown command: help; `reconciler --help` lists them all; did you mean "--help"?',
+        ),
+        ("ps", 'unknown command: ps; `reconciler --help` lists them all; did you mean "status"?'),
+        (
+            "stop",
+            'lists them all; did you mean "hold --release"?',
+        ),
+        (
+            "version",
+            'lists them all; did you mean "--version"?',
+        ),
+        (
+            "start",
+            'unknown command: start; `reconciler --help` lists them all; did you mean "use MODEL"?',
+        ),
+        (
+            "run gemma3",
+            'unknown command: run; `reconciler --help` lists them all; did you mean "use MODEL"?',
+        ),
         ("--foo", "unexpected: --foo; see `reconciler --help`"),
         (
             "hold --reason \udcff",

@@ -67,7 +67,7 @@ def test_without_a_terminal_the_change_and_its_plan_are_shown_and_nothing_is_wri
     [
         (
             ["tinyer"],
-            'the inventory has no model tinyer; did you mean "tinier"?; it has: tinier, tiny',
+            'the inventory has no model tinyer; it has: tinier, tiny; did you mean "tinier"?',
         ),
         (["tinier", "--host", "tower"], "tinier is a model of local, not of tower"),
     ],
@@ -318,7 +318,7 @@ def test_a_use_that_went_back_to_the_same_model_says_where_it_differs(tmp_path: 
         (
             ["tinyer", "--for", "2h"],
             64,
-            'no managed host has a model tinyer; did you mean "tinier"',
+            'they have: tinier, tiny; did you mean "tinier"?',
         ),
         (["tinier", "--for", "2h", "--host", "tower"], 64, "a model of local, not of tower"),
     ],

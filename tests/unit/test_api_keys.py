@@ -39,7 +39,10 @@ async def test_a_key_for_a_model_that_no_file_names_is_not_made(
         asked = {"name": "guest", "models": ["tiny-a", "tiny-q"]}
         refused = await api.local.post(f"{V1}/keys", json=asked)
         assert refused.status_code == HTTPStatus.BAD_REQUEST
-        assert "no managed host has a model tiny-q; did you mean" in refused.text
+        assert (
+            "no managed host has a model tiny-q; they have: tiny-a, tiny-b; did you mean"
+            in refused.text
+        )
         assert (await api.get("/keys"))["keys"] == []
 
         def unreadable() -> None:

@@ -211,7 +211,7 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             None,
             (
                 "desired.yaml:4:11: max_wait: found 20 s, expected more than min_residency (30 s),"
-                " for requests would be turned away before their turn"
+                " or requests would be turned away before their turn"
             ),
         ),
         (
@@ -219,7 +219,7 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             None,
             (
                 "desired.yaml:4:16: min_residency: found 600 s, expected less than max_wait"
-                " (240 s without the key), for requests would be turned away before their turn"
+                " (240 s without the key), or requests would be turned away before their turn"
             ),
         ),
         (
