@@ -155,14 +155,13 @@ def approver(asked: argparse.Namespace) -> Callable[[PlanDocument], bool]:
 
     It raises NotApproved where there is no terminal to ask at.
     """
-    otherwise = f"`reconciler {asked.verb} --yes` applies without asking"
 
     def approve(document: PlanDocument) -> bool:
         from reconciler.render import text  # noqa: PLC0415 - only what acts pays for it
 
         # Shown also where it is not asked about: a log says what was approved beforehand.
         say(text.plan_text(document.model_dump(mode="json"), look_of(sys.stderr)))
-        return _agreed(asked, "Apply this? [y/N] ", otherwise)
+        return _agreed(asked, "Apply this? [y/N] ", "`--yes` applies without asking")
 
     return approve
 

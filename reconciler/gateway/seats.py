@@ -229,9 +229,10 @@ class Seats:
         if seat is None:
             return Refusal(404, f'no model is called "{name}"; expected one of: {self._names()}')
         if not requester.may_use(seat.route.model):
-            its = ", ".join(sorted(requester.models))
-            said = f"the key {requester.name} is for {its}, not for {seat.route.model}"
-            return Refusal(403, said)
+            model, its = seat.route.model, ", ".join(sorted(requester.models))
+            said = f"the key {requester.name} is for {its}, not for {model}"
+            more = f"`reconciler key add NAME --scope infer --model {model}` makes one that is"
+            return Refusal(403, f"{said}; {more}")
         return seat.refusal() or seat
 
     def _pooled(self, name: str, requester: Requester, but: Sequence[Seat]) -> Seat | None:

@@ -12,7 +12,7 @@ from reconciler.render.terminal_style import PLAIN, Look, Mood, wide
 
 INSTEAD = {
     "heal": "what the files say is left alone: this goes back to the last good state",
-    "lease": "what is lent for a while comes before what the files say: this makes room for it",
+    "lease": "what is lent for a while comes before what the files say",
     "idle": "no request asked for a model for a while: this lets the host rest until one does",
     "release": "the host is held and released: this stops what runs there",
 }

@@ -195,8 +195,7 @@ def _acts(seen: Sequence[HostSurvey]) -> bool:
 def _not_approved(request: ApplyRequest) -> NotApproved:
     nothing = "nothing more" if request.beside_one_that_died else "nothing"
     return NotApproved(
-        f"{nothing} was done: the plan was not approved; `reconciler {request.trigger} --yes`"
-        " applies without asking"
+        f"{nothing} was done: the plan was not approved; `--yes` applies without asking"
     )
 
 

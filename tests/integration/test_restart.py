@@ -36,7 +36,7 @@ def test_the_command_line_starts_an_engine_afresh_with_its_conversation(here: St
     for words, code, said in (
         (("tiny-b", "--yes"), 4, "tiny-b does not run, since desired.yaml does not ask for it"),
         (("tiny-q", "--yes"), 64, "no managed host has a model tiny-q"),
-        (("tiny-a",), 4, "`reconciler restart --yes` applies without asking"),
+        (("tiny-a",), 4, "`--yes` applies without asking"),
     ):
         refused = here.run("restart", *words)
         assert (refused.returncode, said in refused.stderr) == (code, True), refused.stderr

@@ -98,7 +98,10 @@ async def test_a_key_is_for_its_models_alone() -> None:
         for model in ("a", "active", ""):
             answer = await stand.client.post(CHAT, json={"model": model}, headers=sent("2"))
             assert answer.status_code == HTTPStatus.FORBIDDEN
-            assert said(answer) == "the key key-2 is for b, not for a"
+            assert said(answer) == (
+                "the key key-2 is for b, not for a; `reconciler key add NAME --scope infer --model"
+                " a` makes one that is"
+            )
         listed = await stand.client.get("/v1/models", headers=sent("2"))
         assert [one["id"] for one in listed.json()["data"]] == ["b"]
         assert "needs the scope infer" in said(await ask(stand, "3"))
