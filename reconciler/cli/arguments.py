@@ -61,6 +61,7 @@ def verb_of(words: Sequence[str]) -> str | None:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Read a command line; raise Misused."""
     parser, verbs = parsers()
+    _refuse_options_first(words, verbs)
     _refuse_unknown_verb(verb_of(words), verbs)
     asked, unknown = parser.parse_known_args(words)
     if unknown:
@@ -71,6 +72,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         if name not in NAMES_OF_FILES:
             _refuse_no_text(str(word), asked.verb)
     return asked
+
+
+def _refuse_options_first(words: Sequence[str], verbs: Mapping[str, Parser]) -> None:
+    verb, meant = verb_of(words), next(filter(verbs.__contains__, words), "")
+    if meant and verb != meant and words[0].startswith("--"):
+        way = f"`reconciler {meant} {words[0]} {verb}`"
+        raise Misused(f"found {words[0]} before the command, expected it after: {way}")
 
 
 def _refuse_unknown_verb(verb: str | None, verbs: Iterable[str]) -> None:

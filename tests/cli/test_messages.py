@@ -58,6 +58,10 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "run gemma3",
             'unknown command: run; `reconciler --help` lists them all; did you mean "use MODEL"?',
         ),
+        (
+            "--state s status",
+            "found --state before the command, expected it after: `reconciler status --state s`",
+        ),
         ("--foo", "unexpected: --foo; see `reconciler --help`"),
         (
             "hold --reason \udcff",
