@@ -139,6 +139,7 @@ class DayHost(DayRuns):
         refused = {**lending.kept_out(seated.slice, seated.lent), **self.in_vain}
         lobby.expect(lending.taken(seated.lent))
         lobby.rest([one.name for one in seated.slice.models] if seated.rests else ())
+        lobby.displace(lending.displaced(seated.slice, seated.lent))
         lobby.refuse(refused)
         return set(refused)
 

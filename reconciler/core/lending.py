@@ -127,11 +127,15 @@ def in_effect(slice_: Slice, plan: HostPlan) -> Slice:
     return lend(slice_, plan.lent)
 
 
+def displaced(slice_: Slice, names: Iterable[str]) -> frozenset[str]:
+    """What the files want, and does not run while these models are lent."""
+    return frozenset(slice_.active or ()).difference(lend(slice_, names).active or ())
+
+
 def lend(slice_: Slice, names: Iterable[str]) -> Slice:
     """A host with these models running in place of those that cannot run beside them."""
     lent, against = frozenset(names), rivals(slice_)
     if not lent:
         return slice_
-    displaced = frozenset[str]().union(*(against.get(name, ()) for name in lent))
-    stays = frozenset(slice_.active or ()) - displaced
+    stays = frozenset(slice_.active or ()).difference(*(against.get(name, ()) for name in lent))
     return slice_.model_copy(update={"active": tuple(sorted(stays | lent))})

@@ -61,6 +61,11 @@ class SeatsLobby:
         for name, seat in self._seats.items():
             seat.rests = name in model_names
 
+    def displace(self, model_names: Collection[str]) -> None:
+        """Take which models of the files do not come while others are lent in their place."""
+        for name, seat in self._seats.items():
+            seat.is_displaced = name in model_names
+
     def explain(self, reasons: Mapping[str, str]) -> None:
         """Take why these models are not there yet, for requests that wait until it is too late."""
         for name, reason in reasons.items():

@@ -38,7 +38,8 @@ class Seat:
         self.route = route
         self.because = "it has not been seen to work yet"
         self.refused = ""
-        self.in_flight, self.rests = 0, False
+        self.in_flight = 0
+        self.rests = self.is_displaced = False
         self.arrives_in = 0.0
         """In how many seconds it may serve, where it has to be brought in."""
 
@@ -103,7 +104,7 @@ class Seat:
     @property
     def is_on_its_way(self) -> bool:
         """Whether the model is being brought in, unless that is refused."""
-        is_wanted = self.route.active and not self.rests
+        is_wanted = self.route.active and not (self.rests or self.is_displaced)
         return is_wanted or self._is_expected or self.is_awaited
 
     def refusal(self) -> Refusal | None:

@@ -77,6 +77,7 @@ class TurnTaking:
         self._lobby.expect(lending.taken(seated.lent))
         models = [model.name for model in seated.slice.models]
         self._lobby.rest(models if seated.rests else ())
+        self._lobby.displace(lending.displaced(seated.slice, seated.lent))
         self._lobby.refuse(refused)
         return refused.keys()
 

@@ -88,6 +88,10 @@ class Lobby(Protocol):
         """Take which models only a request rouses: their host rests."""
         ...
 
+    def displace(self, model_names: Collection[str]) -> None:
+        """Take which models of the files do not come while others are lent in their place."""
+        ...
+
     def explain(self, reasons: Mapping[str, str]) -> None:
         """Take why these models are not there yet, for requests that wait until it is too late."""
         ...

@@ -57,6 +57,17 @@ async def test_every_model_is_listed_with_how_far_it_is() -> None:
         assert engine.heard == [], "no engine is asked for it"
 
 
+async def test_what_gave_way_to_another_model_is_on_its_way_when_it_is_asked_for() -> None:
+    async with standing() as stand:
+        lobby = stand.front.doors.lobby("box")
+        lobby.displace({"a"})
+        assert (await statuses(stand))["a"] == {"value": "unloaded"}
+        asked = asyncio.create_task(stand.ask(model="a"))
+        await until(lambda: lobby.demands()["a"].waiting)
+        assert (await statuses(stand))["a"] == {"value": "loading"}
+        asked.cancel()
+
+
 async def test_what_an_engine_said_of_itself_is_told_and_what_is_not_known_left_out() -> None:
     async with standing() as stand, scripted(answers) as engine:
         first, _ = (await told(stand))["data"]

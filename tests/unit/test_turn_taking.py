@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-
 import anyio
 import pytest
 
@@ -18,59 +15,15 @@ from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.turn_taking import TurnTaking
 from reconciler.model.leasing import Idled, Leased, Released, Roused, Term
-from reconciler.model.lending import Demand, Idle, Outlook, Rules
+from reconciler.model.lending import Demand, Idle, Rules
 from reconciler.model.records import Hold, Record, Row, StepIntent
 from reconciler.model.spec import Slice
+from tests.hand_lobby import HandLobby
 from tests.sample_worlds import HOST, model, slice_of
 
 A, B, C = model("a"), model("b"), model("c")
 ONE = slice_of(("a",), A, B, C)
 RULES = Rules(allow=("a", "b", "c"), min_residency=30.0, return_after=300.0)
-
-
-@dataclass
-class HandLobby:
-    """A lobby whose demand is set by hand."""
-
-    wanted: dict[str, Demand] = field(default_factory=dict)
-    paused = expected = resting = frozenset[str]()
-    refused: Mapping[str, str] = field(default_factory=dict)
-    explained: Mapping[str, str] = field(default_factory=dict)
-    trouble: str | None = None
-    rung: anyio.Event = field(default_factory=anyio.Event)
-
-    def demands(self) -> Mapping[str, Demand]:
-        return self.wanted
-
-    def pause(self, model_names: Collection[str]) -> None:
-        self.paused = frozenset(model_names)
-
-    def refuse(self, reasons: Mapping[str, str]) -> None:
-        self.refused = reasons
-
-    def foresee(self, _: Mapping[str, Outlook | float]) -> None: ...
-
-    estimate = foresee
-
-    def expect(self, model_names: Collection[str]) -> None:
-        self.expected = frozenset(model_names)
-
-    def rest(self, model_names: Collection[str]) -> None:
-        self.resting = frozenset(model_names)
-
-    def explain(self, reasons: Mapping[str, str]) -> None:
-        self.explained = reasons
-
-    async def changed(self) -> None:
-        await self.rung.wait()
-        self.rung = anyio.Event()
-
-    def report(self, trouble: str) -> None:
-        self.trouble = trouble
-
-    def set(self, **wanted: Demand) -> None:
-        self.wanted |= wanted
-        self.rung.set()
 
 
 class FullAtTimes(MortalJournal):
@@ -124,6 +77,19 @@ def serving(since: float, **changed: float) -> Demand:
 
 def waiting(since: float) -> Demand:
     return Demand(waiting=1, oldest=since)
+
+
+def test_what_gives_way_to_a_turn_is_told_until_it_comes_back() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=serving(turns.clock.now), b=waiting(turns.clock.now))
+        await turns.taken()
+        assert turns.lobby.displaced == frozenset()
+        turns.lobby.set(a=Demand(), b=serving(turns.clock.now))
+        assert await turns.taken(within=1.0) is None
+        assert turns.lobby.displaced == {"a"}
+
+    turns = Turns()
+    turns.clock.run(day, turns)
 
 
 def test_a_model_that_is_asked_for_gets_its_turn_when_the_other_had_its_time() -> None:
