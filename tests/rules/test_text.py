@@ -60,6 +60,10 @@ def test_a_line_that_tells_nothing_is_allowed(line: str) -> None:
     assert list(told("a.md", line)) == []
 
 
+def test_the_readme_is_short() -> None:
+    assert len(texts()["README.md"].splitlines()) < 120
+
+
 def test_the_rule_reads_the_whole_project() -> None:
     assert {
         ".ci/run",
