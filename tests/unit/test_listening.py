@@ -153,7 +153,7 @@ async def thinks(_: Heard, __: asyncio.StreamWriter) -> None:
     ("script", "begun", "end"),
     [
         (halves, b"data: ", rb"\r\n97\r\n\n\ndata: \{.*is being restarted.*\r\n0\r\n\r\n"),
-        (begins, b"12", rb""),
+        (begins, b"\r\n\r\n12", rb""),
         (thinks, b"", rb"HTTP/1.1 503 .*\r\nConnection: close\r\n.*is being restarted.*"),
     ],
 )
