@@ -20,6 +20,7 @@ from reconciler.model.onhost import (
     Question,
 )
 from reconciler.model.onhost.answers import understood
+from reconciler.model.onhost.containers import StopContainer
 from reconciler.model.onhost.files import AskFingerprint, PrefetchFile
 from reconciler.model.onhost.host import AskNvidia, PrepareHost, WriteClaim
 from reconciler.model.onhost.ports import AskPage
@@ -81,6 +82,10 @@ def test_a_request_of_another_version_is_refused_with_a_sentence(tmp_path: Path)
         (
             StopService(name="a.service", scope="user", identity=WHO, grace=3.0, kill=7.0),
             10.0 + READ_SECONDS,
+        ),
+        (
+            StopContainer(name="a", socket="/s", identity=WHO, grace=3.0, kill=7.0),
+            3.0 + 3 * 7.0 + READ_SECONDS,
         ),
         (AskFingerprint(weights=(), programs=(), flags=()), READ_SECONDS),
         (PrefetchFile(path="/w"), READ_SECONDS),
