@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -202,21 +203,21 @@ def test_a_model_that_is_renamed_while_it_runs_serves_until_both_files_say_so(
 
 def test_of_a_storm_of_saves_the_last_one_wins_and_few_are_carried_out(watched: Stack) -> None:
     settled(watched)
-    rows, before, pause, began = (
-        watched.rows(),
-        len(watched.watched()),
-        threading.Event(),
-        time.monotonic(),
-    )
+    rows, before, pause = watched.rows(), len(watched.watched()), threading.Event()
+    saved, gap = [time.monotonic()], SAVING_SECONDS / SAVES
     for number in range(SAVES):
         watched.desire(("tiny-b", "tiny-a")[number % 2])
-        pause.wait(SAVING_SECONDS / SAVES)
+        saved.append(time.monotonic())
+        pause.wait(gap)
         if number == SAVES // 2:
             assert watched.run("status").returncode == 0
     watched.desire("tiny-b")
-    few = FEW_AT_FIRST + (time.monotonic() - began) / PATIENT_SECONDS
+    # A writer that the machine holds up for a while has made an edit, and begins another.
+    edits = sum(later - earlier > 2 * gap for earlier, later in pairwise(saved))
+    few = FEW_AT_FIRST + edits + (time.monotonic() - saved[0]) / PATIENT_SECONDS
     watched.becomes("tiny-b")
-    assert watched.watched()[before:].count("following") <= few
+    said_of = [line for line in watched.watched()[before:] if line.startswith("following")]
+    assert len(said_of) <= few
     assert watched.moments(rows).count("intent start") <= few
     assert watched.moments(rows).count("forward opened") <= few
 
