@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.engines import embedded
-from tests.engine import weights_in
-from tests.stack import Stack
+from tests.given_stack import GivenStack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,29 +12,14 @@ if TYPE_CHECKING:
 
     from tests.dockers import Dockerd
 
-INVENTORY = """version: 1
-models:
-  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
-  tiny-b:
-    engine: {{kind: embedded, weights: {weights}}}
-    launcher: {{kind: docker, container: tiny, socket: {socket}}}
-    port: {port}
-    stable_for: 200ms
-"""
 
-
-class ContainerStack(Stack):
+class ContainerStack(GivenStack):
     """`reconciler` beside a dockerd that has tiny-b as a container."""
 
     def __init__(self, folder: Path, dockerd: Dockerd) -> None:
         self.dockerd = dockerd
-        super().__init__(folder)
-        weights = weights_in(folder)
-        text = INVENTORY.format(port=self.port, weights=weights, socket=dockerd.socket)
-        (folder / "state" / "inventory.yaml").write_text(text)
-        (folder / "slots").mkdir()
-        options = embedded.Options(weights=str(weights))
-        self.container(embedded.command(options, "another-name", self.port).argv)
+        super().__init__(folder, f"{{kind: docker, container: tiny, socket: {dockerd.socket}}}")
+        self.container(self.given)
 
     def container(self, argv: Sequence[str], **settings: object) -> None:
         """Make the container again."""

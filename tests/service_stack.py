@@ -10,39 +10,22 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from reconciler.drivers.engines import embedded
 from tests.booted import Booted
-from tests.engine import EMBEDDED_SERVER, weights_in
-from tests.stack import COMMAND_SECONDS, Stack
+from tests.engine import EMBEDDED_SERVER
+from tests.given_stack import GivenStack
+from tests.stack import COMMAND_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-INVENTORY = """version: 1
-models:
-  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
-  tiny-b:
-    engine: {{kind: embedded, weights: {weights}}}
-    launcher: {{kind: systemd, unit: tiny.service}}
-    port: {port}
-    stable_for: 200ms
-"""
 
-
-class ServiceStack(Stack):
+class ServiceStack(GivenStack):
     """`reconciler` beside a booted systemd, of which tiny-b is a service."""
 
     def __init__(self, folder: Path, booted: Booted) -> None:
         self.booted = booted
-        super().__init__(folder)
-        weights = weights_in(folder)
-        text = INVENTORY.format(port=self.port, weights=weights)
-        (folder / "state" / "inventory.yaml").write_text(text)
-        (folder / "slots").mkdir()
-        command = embedded.command(
-            embedded.Options(weights=str(weights)), "another-name", self.port
-        )
-        self.service(f"ExecStart={shlex.join(command.argv)}")
+        super().__init__(folder, "{kind: systemd, unit: tiny.service}")
+        self.service(f"ExecStart={shlex.join(self.given)}")
 
     def argv(self, *words: str, directory: str = "data") -> list[str]:
         return [
