@@ -15,7 +15,7 @@ from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.model.desired import Desired
 from reconciler.model.findings import Findings
-from reconciler.model.inventory import Inventory, PowerRoles
+from reconciler.model.inventory import GIVEN, Inventory, PowerRoles
 from reconciler.model.status import Status
 from reconciler.render.documents import (
     ExplainDocument,
@@ -93,10 +93,13 @@ def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
             definitions[role] = {"anyOf": _ways(role, catalog, definitions)}
     # A mapping of roles may stand where one driver for all does.
     definitions["power"] = {"anyOf": [*_ways("power", catalog, definitions), _roles()]}
-    kinds = catalog.kinds("engine")
-    engines = _mapping(_mapping(_mapping(definitions, "Host"), "properties"), "engines")
-    engines["additionalProperties"] = False
-    engines["properties"] = {kind: _options("engine", kind, catalog, definitions) for kind in kinds}
+    host = _mapping(_mapping(definitions, "Host"), "properties")
+    for role, key in GIVEN.items():
+        given = _mapping(host, key)
+        given["additionalProperties"] = False
+        given["properties"] = {
+            kind: _options(role, kind, catalog, definitions) for kind in catalog.kinds(role)
+        }
     return schema
 
 

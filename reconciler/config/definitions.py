@@ -12,6 +12,7 @@ from reconciler.config.resolve import Definition, Definitions
 from reconciler.config.typed_text import validated
 from reconciler.config.validation_messages import problems_of
 from reconciler.config.via import jump
+from reconciler.model.inventory import GIVEN
 from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 from reconciler.model.spec import Capabilities, HostSpec, Kind, Via
 
@@ -61,26 +62,35 @@ def _hosts(
     }
 
 
+class _Given(NamedTuple):
+    """The options of a kind that a host gives to its models, and where they are written."""
+
+    at: KeyPath = ()
+    options: Mapping[str, JsonValue] = {}
+
+
 class _Defaults(NamedTuple):
-    """The engine options that a host gives to its models."""
+    """What a host gives to its models."""
 
     host_name: str
-    by_kind: dict[str, dict[str, JsonValue]]
+    host: Host
 
-    def of(self, kind: str) -> dict[str, JsonValue]:
-        return self.by_kind.get(kind, {})
+    def of(self, role: str, kind: str) -> _Given:
+        key = GIVEN[role]
+        options = getattr(self.host, key).get(kind, {})
+        return _Given(("hosts", self.host_name, key, kind), options)
 
 
 def _defaults_of(model: Model, inventory: Inventory) -> _Defaults | None:
     name = inventory.host_name_of(model)
     host = inventory.hosts.get(name) if name else None
-    return _Defaults(name, host.engines) if name and host else None
+    return _Defaults(name, host) if name and host else None
 
 
-def _origin(place: KeyPath, written: Kind, defaults: _Defaults | None, path: KeyPath) -> KeyPath:
+def _origin(place: KeyPath, written: Kind, given: _Given, path: KeyPath) -> KeyPath:
     """Find where an option is written: at its kind, or as a default of the model's host."""
-    if defaults and path and path[0] in defaults.of(written.kind).keys() - written.options.keys():
-        return ("hosts", defaults.host_name, "engines", written.kind, *path)
+    if path and path[0] in given.options.keys() - written.options.keys():
+        return (*given.at, *path)
     return (*place, *path)
 
 
@@ -97,7 +107,8 @@ def _of_environment(
     """Find what speaks against the variables of an engine, whose command line may not be ours."""
     env = engine.options.get("env")
     names = env.keys() if isinstance(env, dict) else set()
-    place = _origin((*at, "engine"), model.engine, defaults, ("env",))
+    given = defaults.of("engine", engine.kind)
+    place = _origin((*at, "engine"), model.engine, given, ("env",))
     name = at[-1]
     if names and not is_ours:
         sentence = (
@@ -131,8 +142,9 @@ class _Drivers:
     def host(self, name: str, host: Host, way: _Way | None, powering: Powering) -> HostSpec | None:
         """Define a host, None when a driver objects."""
         at: KeyPath = ("hosts", name)
-        for kind in host.engines:
-            self._knows("engine", kind, (*at, "engines", kind), at_key=True)
+        for role, key in GIVEN.items():
+            for kind in getattr(host, key):
+                self._knows(role, kind, (*at, key, kind), at_key=True)
         power = powering.spec(name, host, at)
         gpu = self.accepted("gpu", host.gpu, (*at, "gpu"))
         if not (way and power and gpu):
@@ -153,14 +165,18 @@ class _Drivers:
         None too when its host is not known, and so not the defaults either.
         """
         at: KeyPath = ("models", name)
-        launcher = self.accepted("launcher", model.launcher, (*at, "launcher"))
+        written = {"engine": model.engine, "launcher": model.launcher}
         if defaults is None:
-            self._knows("engine", model.engine.kind, (*at, "engine", "kind"))
+            for role, one in written.items():
+                self._knows(role, one.kind, (*at, role, "kind"))
             return None
-        options = self._options("engine", model.engine, (*at, "engine"), defaults)
-        if not (options and launcher):
+        options, others = (
+            self._options(role, one, (*at, role), defaults.of(role, one.kind))
+            for role, one in written.items()
+        )
+        if not (options and others):
             return None
-        engine = _kind(model.engine, options)
+        engine, launcher = _kind(model.engine, options), _kind(model.launcher, others)
         is_ours = self._catalog.capabilities("launcher", launcher).keeps_conversations
         self.problems += _of_environment(model, engine, at, defaults, is_ours=is_ours)
         command = self._catalog.command(engine.kind, options, name, model.port, model.gpus)
@@ -194,14 +210,14 @@ class _Drivers:
         return _kind(written, options) if options else None
 
     def _options(
-        self, role: str, written: Kind, place: KeyPath, defaults: _Defaults | None = None
+        self, role: str, written: Kind, place: KeyPath, given: _Given | None = None
     ) -> BaseModel | None:
         if not self._knows(role, written.kind, (*place, "kind")):
             return None
         schema = self._catalog.options(role, written.kind)
-        given = defaults.of(written.kind) if defaults else {}
-        whole: JsonValue = {**given, **written.options}
-        origin = partial(_origin, place, written, defaults)
+        given = given or _Given()
+        whole: JsonValue = {**given.options, **written.options}
+        origin = partial(_origin, place, written, given)
         try:
             return validated(schema, whole, lambda path: self._typed(origin(path)))
         except ValidationError as error:

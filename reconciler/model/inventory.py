@@ -14,6 +14,9 @@ from reconciler.model.spec import Conversations, Kind, Task
 LOCAL = "local"
 """The name of this machine where no hosts are named."""
 
+GIVEN = {"engine": "engines", "launcher": "launchers"}
+"""The key of a host with what it gives to every model, by the role of the driver that takes it."""
+
 
 def _kind(value: object) -> object:
     if isinstance(value, str):
@@ -115,6 +118,13 @@ class Host(Value):
         default={},
         description=(
             "Options that every model of an engine kind has on this host, unless it says otherwise."
+        ),
+    )
+    launchers: dict[str, dict[str, JsonValue]] = Field(
+        default={},
+        description=(
+            "Options that every model of a launcher kind has on this host, unless it says"
+            " otherwise."
         ),
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")

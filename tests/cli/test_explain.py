@@ -24,11 +24,13 @@ hosts:
   local:
     gpu: none
     engines: {llamacpp: {context: 2048}}
+    launchers: {docker: {socket: /run/other.sock}}
 models:
   qwen2.5: {engine: {kind: llamacpp, weights: /w.gguf, context: 512}, port: PORT}
   gemma3:
     engine: {kind: llamacpp, weights: /w.gguf}
     port: PORT
+  phi4: {engine: {kind: llamacpp, weights: /w.gguf}, launcher: docker, port: PORT}
 """
 
 
@@ -59,8 +61,12 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
             "  ensures         enough accelerator memory is free, on every card that is meant.",
         ),
         ("active", '  written         "gemma3", in state/desired.yaml:2\n'),
-        ("models.qwen2.5.engine.context", "  written         512, in state/inventory.yaml:7\n"),
+        ("models.qwen2.5.engine.context", "  written         512, in state/inventory.yaml:8\n"),
         ("models.gemma3.engine.context", "  written         2048, in state/inventory.yaml:5\n"),
+        (
+            "models.phi4.launcher.socket",
+            '  written         "/run/other.sock", in state/inventory.yaml:6\n',
+        ),
         (
             "models.gemma3.stable_for",
             "  default         10.0\n  written         nowhere, so the default holds\n",

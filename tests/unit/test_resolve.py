@@ -139,6 +139,23 @@ def test_host_defaults_stand_under_each_models_own_options(tmp_path: Path) -> No
     }
 
 
+def test_a_host_gives_options_to_its_launchers_too(tmp_path: Path) -> None:
+    inventory = """
+        version: 1
+        hosts: {box: {launchers: {fake: {scope: system, total: {cores: 4}}}}}
+        models:
+          small: {engine: fake, launcher: {kind: fake, scope: user}}
+          other: {engine: fake, launcher: fake}
+          plain: {engine: fake}
+        """
+    models = wanted(tmp_path, "{version: 1, active: []}", inventory).slices["box"].models
+    assert {model.name: model.launcher.options for model in models} == {
+        "other": {"limits": [], "total": {"cores": 4}, "scope": "system"},
+        "plain": {},
+        "small": {"limits": [], "total": {"cores": 4}, "scope": "user"},
+    }
+
+
 def test_the_power_driver_decides_what_a_host_can(tmp_path: Path) -> None:
     resolved = wanted(
         tmp_path, "{version: 1, hosts: {tower: {power: off}, nuc: {power: on}}}", TWO_HOSTS

@@ -149,6 +149,22 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
         ),
         (
             (
+                "version: 1\nhosts:\n  a: {launchers: {fake: {scope: mine}, dokcer: {}}}\nmodels:"
+                " {small: {engine: fake, launcher: fake}}"
+            ),
+            [
+                (
+                    'inventory.yaml:3:33: hosts.a.launchers.fake.scope: found "mine", expected'
+                    " 'user' or 'system'"
+                ),
+                (
+                    'inventory.yaml:3:40: hosts.a.launchers.dokcer: found "dokcer", expected'
+                    " fake or process"
+                ),
+            ],
+        ),
+        (
+            (
                 "version: 1\nmodels:\n  small: {engine: {kind: picky, mode: 3}, launcher: {scope:"
                 " user}}"
             ),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 
 from reconciler.model.explanation import Explanation, Statement, Written
+from reconciler.model.inventory import GIVEN
 from reconciler.model.problem import FileName, KeyPath, found
 
 Keys = Mapping[tuple[FileName, KeyPath], Written]
@@ -119,13 +120,13 @@ class Guide:
         return "nowhere, so the default holds" if has_default else "nowhere"
 
     def _defaults(self, one: _Found) -> Iterator[KeyPath]:
-        """Yield where a host may say it for every model of an engine kind."""
-        if one.path[:1] != ("models",) or one.path[2:3] != ("engine",):
-            return
-        hosts = self._hosts_of(one.path[:2])
-        # Which of several hosts runs the model is not known here.
-        if len(hosts) == 1:
-            yield ("hosts", hosts[0], "engines", one.kind, *one.path[3:])
+        """Yield where a host may say it for every model of a kind."""
+        match one.path:
+            case ("models", _, str(role), *option) if role in GIVEN:
+                hosts = self._hosts_of(one.path[:2])
+                # Which of several hosts runs the model is not known here.
+                if len(hosts) == 1:
+                    yield ("hosts", hosts[0], GIVEN[role], one.kind, *option)
 
     def _hosts_of(self, model: KeyPath) -> list[str | int]:
         own = self._at((*model, "host"))
