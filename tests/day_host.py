@@ -72,8 +72,13 @@ class DayHost(DayRuns):
             if not self.interrupted:
                 yield from self._rest()
 
+    @property
+    def again_seconds(self) -> float:
+        """How long after its last pass what did not come up is tried again, 0 where all did."""
+        return next_delay(UNSETTLED, self.unsettled, 0.0) if self.unsettled else 0.0
+
     def _rest(self) -> Wait:
-        resync = next_delay(UNSETTLED, self.unsettled, 0.0) if self.unsettled else RESYNC_SECONDS
+        resync = self.again_seconds or RESYNC_SECONDS
         due = policy.next_look(self.hints, instant(self.began))
         until = min(self.moments.now + resync, inf if due is None else self.began + due)
         while not self.is_looked_for and self.moments.now < until:
@@ -155,7 +160,8 @@ class DayHost(DayRuns):
         if end != "interrupted":
             is_settled = end in {"in_sync", "completed"}
             self.stuck = "" if is_settled else end
-            self.unsettled = self.unsettled + 1 if end == "refused" else 0
+            is_told = end == "failed" and self.hints.quarantine is not None
+            self.unsettled = 0 if is_settled or is_told else self.unsettled + 1
 
     def _reconciled(self, *, idles: bool) -> Ran:
         slice_, rules = self.wish.slice, self.wish.rules

@@ -3,7 +3,8 @@
 Whatever happens on a day, these hold (`WholeDay` checks them as things happen):
 
 - starvation: a model that is owed a turn comes in within `Place.longest_wait`, counted from when it
-  is owed one, or from the last thing that people or faults did to the host, whichever is later.
+  is owed one, or from the last thing that people or faults did to the host, whichever is later, and
+  what failed is tried again as soon as its wait is over.
   Where a person has the place, who asks is told so at once and does not wait.
 - thrash: a turn takes no place before its time from a model in use, and what failed to come in, or
   to rest, is not tried again before its wait is over.
@@ -168,7 +169,8 @@ class WatchedHost(DayHost):
         if policy.holding(self.hints, self.now) is not None or self.power != "on" or self.goes_down:
             return
         owed = max(demand.oldest, demand.used or 0.0, demand.since or 0.0, self.disturbed_at)
-        assert self.moments.now - owed <= self.longest_wait + SLACK, "starved"
+        longest_wait = self.longest_wait + self.again_seconds
+        assert self.moments.now - owed <= longest_wait + SLACK, "starved"
 
 
 class WholeDay:

@@ -221,7 +221,7 @@ class HostLoop:
         turned = await self._lends_otherwise() or turned or request.trigger == "restart"
         if not turned and await self._has_repaired(verdict, digest(slice_)):
             self._repairs.append(self._deps.clock.boot())
-        self._remember(verdict, digest(slice_))
+        await self._remember(verdict, digest(slice_))
 
     async def _reconciled(self, request: PassRequest, context: HostContext) -> HostVerdict:
         try:
@@ -284,12 +284,14 @@ class HostLoop:
         records = [row.record for row in rows if row.record.host == self._host]
         return any(isinstance(one, StepIntent) and one.step == "start" for one in records)
 
-    def _remember(self, verdict: HostVerdict, reached: str) -> None:
+    async def _remember(self, verdict: HostVerdict, reached: str) -> None:
         at_rest = verdict.outcome in AT_REST
         why = "; ".join(filter(None, (verdict.message, *verdict.reasons)))
         self._stuck = "" if at_rest else why
         self._reached = reached if at_rest else self._reached
-        self._unsettled = 0 if at_rest or verdict.runs else self._unsettled + 1
+        # A failed wish says when it is tried again; what failed beside a lent model says nothing.
+        is_told = verdict.runs and (await self._hints()).quarantine is not None
+        self._unsettled = 0 if at_rest or is_told else self._unsettled + 1
 
     def _tell(self, verdict: HostVerdict) -> None:
         parts = [verdict.word, verdict.message, *verdict.reasons, *verdict.notes]

@@ -58,6 +58,9 @@ NAMED = {
     ),
     "one of two that are lent does not come up, and the other one serves on": (93, 120),
     "what works of a wish that failed makes no way for what is lent beside it": (508, 60),
+    "what the file wants does not come up beside what is lent, and is tried again soon": (
+        12931, 60,
+    ),
 }  # fmt: skip
 
 

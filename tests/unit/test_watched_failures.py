@@ -6,11 +6,13 @@ from itertools import pairwise
 
 import anyio
 
+from reconciler.core.canonical import digest
 from reconciler.fakes.processes import Nature
 from reconciler.loop import host_loop
+from reconciler.model.leasing import Leased, Term
 from reconciler.model.records import RunClosed, RunOpened
-from tests.crash.stage import Stage, want
-from tests.sample_worlds import model
+from tests.crash.stage import A, B, Stage, want
+from tests.sample_worlds import HOST, model, slice_of
 from tests.watched_world import SETTLED, WatchedWorld, run, serves, serving
 
 
@@ -136,3 +138,28 @@ def test_who_takes_the_port_of_a_model_that_died_leaves_nothing_that_is_said_to_
         assert not any("serving" in line for line in watched.said)
 
     run(serving(), script)
+
+
+def test_what_does_not_come_back_beside_a_lent_model_is_tried_again_soon() -> None:
+    back, instead = (model(name, port=8082, task="embedding") for name in "ef")
+    wish = slice_of(("a", "e"), A, B, back, instead)
+    watched = WatchedWorld(Stage(wanted=wish))
+
+    def lend(name: str, seconds: float) -> None:
+        term = Term(by="ann", until=watched.world.clock.wall() + seconds)
+        watched.journal.append(Leased(host=HOST, model=name, wanted=digest(wish), term=term))
+
+    async def script(watched: WatchedWorld) -> None:
+        await anyio.sleep(SETTLED)
+        lend("b", 10_000.0)
+        lend("f", SETTLED)
+        await watched.ask("use")
+        assert serves(watched) == {"b", "f"}
+        watched.world.natures[back.digest] = Nature(dies_after=0.5)
+        await anyio.sleep(SETTLED)
+        assert watched.said[-1] == "box: unhealthy; await_healthy e: it exited while loading"
+        watched.world.natures.clear()
+        await anyio.sleep(SETTLED)
+        assert serves(watched) == {"b", "e"}
+
+    run(watched, script)
