@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.given_stack import GivenStack
 
@@ -21,7 +21,7 @@ class ContainerStack(GivenStack):
         super().__init__(folder, f"{{kind: docker, container: tiny, socket: {dockerd.socket}}}")
         self.container(self.given)
 
-    def container(self, argv: Sequence[str], **settings: object) -> None:
+    def container(self, argv: Sequence[str], **settings: Any) -> None:
         """Make the container again."""
         self.dockerd.create("tiny", argv, self.folder, **settings)
 

@@ -53,13 +53,27 @@ class Dockerd:
         state: dict[str, Any] = self.ask("GET", f"/containers/{name}/json")["State"]
         return state
 
-    def create(self, name: str, argv: Sequence[str], folder: Path, **settings: Any) -> None:
-        """Make a container on the host's network that has this machine's programs, and `folder`."""
+    def create(
+        self,
+        name: str,
+        argv: Sequence[str],
+        folder: Path,
+        mounts: Sequence[str] = (),
+        **settings: Any,
+    ) -> None:
+        """Make a container on the host's network that has this machine's programs, and `folder`.
+
+        `mounts` are further ones.
+        """
         # Each at its own path; Python and its packages may be elsewhere than in /usr.
         places = {"/usr", sys.base_prefix, str(Path(sys.prefix).resolve()), str(ROOT)}
-        mounts = [f"{place}:{place}:ro" for place in sorted(places)]
+        programs = [f"{place}:{place}:ro" for place in sorted(places)]
         self.remove(name)
-        host = {"NetworkMode": "host", "Binds": [*mounts, f"{folder}:{folder}"], **settings}
+        host = {
+            "NetworkMode": "host",
+            "Binds": [*programs, f"{folder}:{folder}", *mounts],
+            **settings,
+        }
         self.ask(
             "POST",
             f"/containers/create?name={name}",

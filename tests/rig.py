@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.drivers.engines.llama.engine import LlamaEngine
     from reconciler.model.facts import Activity, Answer, Fact, Health, Slot
     from reconciler.model.spec import Command, Task
-    from reconciler.ports import Access
+    from reconciler.ports import Access, Launcher
 
 DIGEST = "v1:sha256:" + "0" * 16
 HEALTHY_WITHIN = 60.0
@@ -64,7 +64,7 @@ class Rig:
 
     model: ModelSpec
     access: Access
-    launcher: process.Driver
+    launcher: Launcher
     engine: LlamaEngine
     directory: Path
 

@@ -180,7 +180,8 @@ class _Drivers:
         is_ours = self._catalog.capabilities("launcher", launcher).keeps_conversations
         self.problems += _of_environment(model, engine, at, defaults, is_ours=is_ours)
         command = self._catalog.command(engine.kind, options, name, model.port, model.gpus)
-        return Definition(engine, launcher, command, self._can(engine, is_ours=is_ours))
+        inside = self._catalog.inside(launcher, name)
+        return Definition(engine, launcher, command, self._can(engine, is_ours=is_ours), inside)
 
     def _can(self, engine: Kind, *, is_ours: bool) -> Capabilities:
         capabilities = self._catalog.capabilities("engine", engine)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reconciler.model.desired import Desired, HostWish
     from reconciler.model.inventory import Inventory, Model
     from reconciler.model.names import Digest, HostName, ModelName
+    from reconciler.model.place import Inside
 
 
 IDENTIFYING = ("argv", "env", "folders")
@@ -25,12 +26,16 @@ ADDED = ("secrets",)
 
 
 class Definition(NamedTuple):
-    """What drivers make of a model: accepted and completed options, its command, what it can do."""
+    """What drivers make of a model: accepted and completed options, its command, what it can do.
+
+    `inside` is the container whose paths are in its command.
+    """
 
     engine: Kind
     launcher: Kind
     command: Command
     capabilities: Capabilities
+    inside: Inside | None = None
 
 
 class Definitions(NamedTuple):
@@ -116,4 +121,5 @@ def _model(model_name: ModelName, model: Model, definition: Definition) -> Model
         command=definition.command,
         digest=_identity(definition.command, model.port),
         capabilities=definition.capabilities,
+        inside=definition.inside,
     )

@@ -14,6 +14,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from reconciler.drivers.access.shared.place import HostPlace
+from reconciler.drivers.access.shared.within import Within
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.paced import Paced
 from reconciler.drivers.power.host_power.power import Composed, PowerParts, Waker
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from reconciler.model.machine import ImportedFlags, Server
+    from reconciler.model.place import Inside
     from reconciler.model.spec import Capabilities, Command, HostSpec, ModelSpec, PowerDriver, Via
     from reconciler.ports import Access, Clock, GpuReader, Launcher, PowerControl
 
@@ -78,6 +80,14 @@ class DriverCatalog:
         """Make the command that starts an engine of this kind."""
         command: Command = self._module("engine", kind).command(options, model_name, port, gpus)
         return command
+
+    def inside(self, launcher: Kind, model_name: str) -> Inside | None:
+        """Name the container whose paths a model's command line has, None for the host."""
+        module = self._module("launcher", launcher.kind)
+        named = getattr(module, "inside", None)
+        options = module.Options.model_validate(launcher.options) if named else None
+        inside: Inside | None = named(options, model_name) if named else None
+        return inside
 
     def adopted(self, server: Server) -> ImportedFlags:
         """Translate the flags of a running llama-server into keys of a model. Pure."""
@@ -145,7 +155,8 @@ class DriverCatalog:
     def _model(
         self, model: ModelSpec, access: Access, launchers: dict[str, Launcher]
     ) -> ModelPorts:
-        engine = self._driver("engine", model.engine, model, access, self._clock.wall)
+        reached = Within(access, model.inside) if model.inside else access
+        engine = self._driver("engine", model.engine, model, reached, self._clock.wall)
         return ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, files=engine)
 
     # The kind decides which port it is.

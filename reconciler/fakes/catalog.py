@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from reconciler.model.names import Value
+from reconciler.model.place import Inside
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, Kind
 
@@ -123,3 +124,6 @@ class FakeCatalog:
         words = [f"--{name}={value}" for name, value in given]
         cards = [f"--cards={','.join(map(str, gpus))}"] if gpus else []
         return Command(argv=("fake-engine", model_name, f"--port={port}", *cards, *words))
+
+    def inside(self, launcher: Kind, model_name: str) -> Inside | None:
+        """Name no container: nothing here runs in one."""

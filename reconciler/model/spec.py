@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, JsonValue
+from pydantic import BeforeValidator, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from reconciler.model.names import Digest, HostName, ModelName, Value
+from reconciler.model.place import Inside
 from reconciler.model.preparation import Preparation
 from reconciler.model.secret import Secret
 
@@ -46,7 +47,10 @@ class Capabilities(Value):
 
 
 class ModelSpec(Value):
-    """One model, defined completely. `digest` identifies its command line, and so its unit."""
+    """One model, defined completely. `digest` identifies its command line, and so its unit.
+
+    `inside` is the container whose paths that command line has, None where they are the host's.
+    """
 
     name: ModelName
     engine: Kind
@@ -61,6 +65,15 @@ class ModelSpec(Value):
     command: Command
     digest: Digest
     capabilities: Capabilities
+    inside: Inside | None = None
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        # What came later is left out where it says nothing: digests that are in the journal hold.
+        written: dict[str, JsonValue] = write(self)
+        if self.inside is None:
+            del written["inside"]
+        return written
 
     @property
     def directory(self) -> str:

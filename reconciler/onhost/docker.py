@@ -36,21 +36,21 @@ def containers(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 
 def _container(one: dict[str, str]) -> dict[str, Any]:
-    seen = _inspected(one)
+    seen = inspected(one)
     unit = _unit(seen) if seen is not None else None
     return {"binary": _binary(one["name"], seen), "unit": unit}
 
 
 def start(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Start a container and answer its identity; raise HostProblem where it is over at once."""
-    name, seen = request["name"], _inspected(request)
+    name, seen = request["name"], inspected(request)
     problem = _barred(name, seen)
     if problem:
         raise HostProblem(problem)
     answer = _asked(request, "POST", "/start")
     if answer.status not in _DONE:
         raise HostProblem(f"container {name} did not start; dockerd says: {answer.said}")
-    seen = _inspected(request) or {}
+    seen = inspected(request) or {}
     started = _main(seen) if seen else None
     if started is None:
         why = _ending(seen["State"]) if seen else "it is gone"
@@ -64,10 +64,10 @@ def start(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
     """End a container, and what would start it again, if it still is the run that is meant."""
-    began, seen = time.monotonic(), _inspected(request)
+    began, seen = time.monotonic(), inspected(request)
     is_meant = _runs(seen) and _is_of(request["identity"], _invocation(seen))
     rungs = _ended(request) if is_meant else []
-    code = _exit_code(_inspected(request)) if is_meant else None
+    code = _exit_code(inspected(request)) if is_meant else None
     return {"gone": True, "rungs": rungs, "exit_code": code, "seconds": time.monotonic() - began}
 
 
@@ -94,12 +94,12 @@ def _ended(request: dict[str, Any]) -> list[str]:
                 f"container {request['name']} is still there {kill:g} s after SIGKILL; `docker ps"
                 f" --filter name={request['name']}` says more"
             )
-    return ["term", "kill"] if _exit_code(_inspected(request)) == _KILLED else ["term"]
+    return ["term", "kill"] if _exit_code(inspected(request)) == _KILLED else ["term"]
 
 
 def _is_gone_within(seconds: float, request: dict[str, Any]) -> bool:
     deadline = time.monotonic() + seconds
-    while _runs(_inspected(request)):
+    while _runs(inspected(request)):
         if time.monotonic() >= deadline:
             return False
         time.sleep(PAUSE)
@@ -112,7 +112,7 @@ def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     After an earlier end, the first lines since, of any run.
     """
     end, lines = request.get("after", ""), int(request["lines"])
-    seen = _inspected(request)
+    seen = inspected(request)
     if seen is None:
         return {"lines": [], "end": end}
     since = end or docker_log.begun(seen["State"])
@@ -132,7 +132,7 @@ def _asked(
     return docker_api.ask(one["socket"], method, place, seconds)
 
 
-def _inspected(one: dict[str, Any]) -> Inspected | None:
+def inspected(one: dict[str, Any]) -> Inspected | None:
     """Look at a container, None where there is none; raise HostProblem when that is refused."""
     answer = _asked(one, "GET", "/json")
     seen = answer.value

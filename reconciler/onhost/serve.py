@@ -37,13 +37,21 @@ def answer(request: Request, directory: str) -> Request:
         said = f"this host knows no request {kind!r}; is the program there of another version?"
         return {"error": said}
     try:
-        return {"ok": serve(request, directory)}
+        return {"ok": serve(_on_host(request), directory)}
     except HostProblem as problem:
         return {"error": str(problem)}
     except OSError as error:
         return {"error": f"{kind} failed: {error.filename or 'on this host'}: {explain(error)}"}
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         return {"error": f"the request {kind} cannot be understood: {type(error).__name__} {error}"}
+
+
+def _on_host(request: Request) -> Request:
+    """Write the paths of a request as they are on this host."""
+    if request.get("inside") is None:
+        return request
+    translated: Request = _load("places").translated(request)
+    return translated
 
 
 def _spawn(request: Request, directory: str) -> Request:

@@ -28,6 +28,7 @@ from reconciler.model.facts import (
 from reconciler.model.gpu import Gpu
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Question
+from reconciler.model.place import Inside
 from reconciler.model.port import PortState
 from reconciler.model.power import Canary, Guards, Testimony
 from reconciler.model.preparation import Prepared
@@ -308,6 +309,10 @@ class OptionsCatalog(Protocol):
 
         No cards in `gpus` means any.
         """
+        ...
+
+    def inside(self, launcher: Kind, model_name: str) -> Inside | None:
+        """Name the container whose paths a model's command line has, None for the host. Pure."""
         ...
 
 

@@ -18,6 +18,7 @@ from reconciler.model.onhost.containers import (
     StartContainer,
     StopContainer,
 )
+from reconciler.model.place import Inside
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Options(BaseModel):
         pattern=r"^/",
         description="Where its engine listens.",
     )
+
+
+def inside(options: Options, model_name: str) -> Inside:
+    """Name the container, whose paths are its own."""
+    return Inside(kind="docker", name=options.container or model_name, socket=options.socket)
 
 
 class Driver(GivenUnits):

@@ -11,6 +11,7 @@ Used by drivers and effects, through the port `Access`.
 from typing import ClassVar, Literal, TypeAlias
 
 from reconciler.model.names import Value
+from reconciler.model.place import Inside
 
 InDoubt: TypeAlias = Literal["repeatable", "observable", "once", "irreversible"]
 
@@ -54,3 +55,9 @@ class Action(Value):
     def patience(self) -> float:
         """For how many seconds its answer is waited for."""
         return ACT_SECONDS
+
+
+class OfPlace(Value):
+    """A request whose absolute paths may be those of a container; None: they are the host's."""
+
+    inside: Inside | None = None

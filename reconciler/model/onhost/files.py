@@ -2,10 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from reconciler.model.onhost import READ_SECONDS, Action, Batch, InDoubt, Question
+from reconciler.model.onhost import READ_SECONDS, Action, Batch, InDoubt, OfPlace, Question
 
 
-class AskPlace(Question):
+class AskPlace(OfPlace, Question):
     """Ask why a file, or a folder, cannot be read."""
 
     do: Literal["place"] = "place"
@@ -25,7 +25,7 @@ class AskSameFile(Question):
     ours: str
 
 
-class AskGguf(Question):
+class AskGguf(OfPlace, Question):
     """Ask for size, time and the bounded header of a GGUF file."""
 
     batch: ClassVar[Batch] = "files"
@@ -33,7 +33,7 @@ class AskGguf(Question):
     path: str
 
 
-class AskFingerprint(Question):
+class AskFingerprint(OfPlace, Question):
     """Ask for one digest over all that a saved conversation depends on.
 
     That is the weights (all shards), program files with their folders of shared libraries, and

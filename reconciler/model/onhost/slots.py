@@ -3,10 +3,10 @@
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Sidecar, UnitIdentity
-from reconciler.model.onhost import Action, Batch, InDoubt, Question
+from reconciler.model.onhost import Action, Batch, InDoubt, OfPlace, Question
 
 
-class AskSaved(Question):
+class AskSaved(OfPlace, Question):
     """Ask for the sidecars of a slot directory, newest for each slot, and the free space there."""
 
     batch: ClassVar[Batch] = "files"
@@ -14,7 +14,7 @@ class AskSaved(Question):
     directory: str
 
 
-class SealSlot(Action):
+class SealSlot(OfPlace, Action):
     """Make a saved slot file durable, and drop what it replaces.
 
     In this order: check its size, fsync, sha256, write its sidecar, rename both.
@@ -29,7 +29,7 @@ class SealSlot(Action):
     sidecar: Sidecar
 
 
-class CheckSlot(Action):
+class CheckSlot(OfPlace, Action):
     """Read a saved slot file whole and compare size and sha256 with its sidecar.
 
     Answers its tokens, or how it begins.
@@ -41,7 +41,7 @@ class CheckSlot(Action):
     file: str
 
 
-class NoteAttempt(Action):
+class NoteAttempt(OfPlace, Action):
     """Write durably into a sidecar that its file was put into a unit, and what came of it."""
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
@@ -53,7 +53,7 @@ class NoteAttempt(Action):
     reason: str = ""
 
 
-class MakeRoom(Action):
+class MakeRoom(OfPlace, Action):
     """Delete leftovers, then the oldest slot files, until `needed` bytes fit; never one in `keep`.
 
     They must fit in `budget` and on the disk. `spare` more bytes are made free where that is

@@ -140,8 +140,9 @@ class LlamaEngine:
         Raise DriverError when none can be.
         """
         async with self._reached(unit) as api:
-            fingerprint_and_header = [self.setup.fingerprint_on(self.model), self._gguf()]
-            fingerprint, header = await self._access.ask(fingerprint_and_header)
+            fingerprint, header = await self._access.ask(
+                (self.setup.fingerprint_on(self.model), self._gguf())
+            )
             props = await api.props()
             if props and props.sleeping:
                 raise DriverError(f"{self.model.name} sleeps: what its slots held is gone already")

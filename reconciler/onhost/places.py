@@ -1,0 +1,101 @@
+"""Where the paths of a container are on its host: under what is mounted there.
+
+Mounts are configuration, so that they are known of a stopped container too. Those of a running one
+would be seen through /proc/PID/root as well, but only by root.
+"""
+
+from __future__ import annotations
+
+from posixpath import join, normpath, relpath
+from typing import Any, NamedTuple
+
+from reconciler.onhost import docker
+from reconciler.onhost.problem import HostProblem
+
+_PATHS = ("path", "directory")
+_FINGERPRINT = "fingerprint"
+
+Request = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """What a container is called, what is mounted in it, and from which image it is.
+
+    Each mount is a path in it and one on the host, "" for what the host has no path for.
+    """
+
+    name: str
+    mounts: list[tuple[str, str]]
+    image: str
+
+
+class NotMounted(HostProblem):
+    """A path of a container that is on no mount."""
+
+
+def translated(request: Request) -> Request:
+    """Write the paths of a request as they are on the host.
+
+    Relative ones are the host's already. Raise HostProblem for one that the host cannot reach.
+    """
+    inside = request["inside"]
+    place = _PLACES[inside["kind"]](inside)
+    paths = {name: on_host(request[name], place) for name in _PATHS if name in request}
+    beside = _of_image(request, place) if request["do"] == _FINGERPRINT else {}
+    return {**request, **paths, **beside}
+
+
+def on_host(path: str, place: Place) -> str:
+    """Find a path of a container on its host: the longest mount above it counts."""
+    if not path.startswith("/"):
+        return path
+    path = normpath(path)
+    above = [mount for mount in place.mounts if _is_in(path, mount[0])]
+    mounted, source = max(above, key=_depth, default=("", ""))
+    if not source:
+        raise NotMounted(
+            f"{path} lies inside container {place.name}, where it cannot be reached; mount its"
+            " folder from the host"
+        )
+    rest = relpath(path, mounted)
+    return source if rest == "." else join(source, rest)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _depth(mount: tuple[str, str]) -> int:
+    return len(mount[0])
+
+
+def _of_image(request: Request, place: Place) -> Request:
+    """Write what a saved conversation depends on; what is on no mount is the image's."""
+    programs = [one for name in request["programs"] for one in _mounted(name, place)]
+    return {
+        "weights": [on_host(path, place) for path in request["weights"]],
+        "programs": programs,
+        "flags": [*request["flags"], f"image {place.image}"],
+    }
+
+
+def _mounted(name: str, place: Place) -> list[str]:
+    # A name without a slash is looked up on the PATH, which is the image's.
+    if "/" not in name:
+        return []
+    try:
+        return [on_host(name, place)]
+    except NotMounted:
+        return []
+
+
+def _of_docker(inside: dict[str, str]) -> Place:
+    seen = docker.inspected(inside)
+    if seen is None:
+        raise HostProblem(f"there is no container {inside['name']}, whose paths are meant")
+    mounts = [(one["Destination"], one.get("Source", "")) for one in seen["Mounts"]]
+    return Place(inside["name"], mounts, seen["Image"])
+
+
+_PLACES = {"docker": _of_docker}
+"""What tells of a container, by its kind."""
