@@ -12,17 +12,18 @@ from reconciler.model.quantity import parse_seconds
 DAY = timedelta(days=1)
 
 
-def parse_until(text: str, wall: float) -> float:
+def parse_until(option: str, text: str, wall: float) -> float:
     """Wall clock seconds from `2h`, `18:30` (the next one, here) or `2026-12-24 18:30`.
 
-    Raise Misused.
+    Raise Misused, naming the option that it was given to.
     """
     now = datetime.fromtimestamp(wall).astimezone()
     moment = _after(text, now) or _today(text, now) or _dated(text) or _said(text)
     if moment is None:
-        raise Misused(f'found {text}, expected when it ends: "2h", "18:30" or "2026-12-24 18:30"')
+        expected = 'expected when it ends: "2h", "18:30" or "2026-12-24 18:30"'
+        raise Misused(f"found {option} {text}, {expected}")
     if moment <= now:
-        raise Misused(f"{text} has passed; it is {said_at(wall)}")
+        raise Misused(f"{option} {text} has passed; it is {said_at(wall)}")
     return moment.timestamp()
 
 

@@ -61,6 +61,13 @@ def is_left(failure: Quarantine) -> bool:
     return failure.reason == "RolledBack"
 
 
+WAITS = (
+    "is tried again once it changes, by `reconciler retry`, or by a watch where nothing that serves"
+    " is in its way"
+)
+"""When a wish that failed is tried again, after what names it."""
+
+
 def quarantined(failure: Quarantine) -> str:
     """Why what is wanted is left alone: what failed of it, or that a person left it."""
     if is_left(failure):

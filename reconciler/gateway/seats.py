@@ -102,7 +102,7 @@ class Seats:
         """Where the files said that requests are taken, when it began; None where they did not."""
 
         self._is_routed, self._left = False, anyio.Event()
-        start = Route(model="serve", host="serve", active=True, max_wait=READING_SECONDS)
+        start = Route(model="reconciler", host="reconciler", active=True, max_wait=READING_SECONDS)
         self.unread = Seat(start, clock, SeatsLobby())
         self.unread.close(UNREAD)
         self._stirred: set[str] = set()

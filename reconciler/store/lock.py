@@ -87,6 +87,7 @@ def _taken(written: bytes) -> LockHeld:
     # The holder may not have written its name yet.
     holder, _, manner = written.decode(errors="replace").strip(" ").partition("\n")
     who = holder or "another process"
-    return LockHeld(
-        f"{who} acts on this data directory now; wait for it, or stop it", obeys=manner == OBEYS
-    )
+    obeys = manner == OBEYS
+    # What obeys goes on for as long as it is let.
+    then = "stop it first" if obeys else "wait for it, or stop it"
+    return LockHeld(f"{who} acts on this data directory now; {then}", obeys=obeys)

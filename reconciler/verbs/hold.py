@@ -35,7 +35,7 @@ async def hold(
 
     Raise Misused for a host that is not managed or an end that has passed.
     """
-    until = None if words.until is None else parse_until(words.until, app.clock.wall())
+    until = None if words.until is None else parse_until("--until", words.until, app.clock.wall())
     noting = tuple(_row(name, words, until) for name in chosen(app, host))
     request = apply.ApplyRequest(trigger="hold", noting=noting, approved=words.approved)
     return await _tell(app, request, caller)

@@ -60,7 +60,8 @@ def add(
     for word in (name, *words.models):
         if not re.fullmatch(NAME_PATTERN, word):
             raise Misused(f"found {word}, expected {A_NAME}")
-    expires = None if words.expires is None else parse_until(words.expires, clock.wall())
+    end = words.expires
+    expires = None if end is None else parse_until("--expires", end, clock.wall())
     id_, secret = new_secret()
     made = AccessKey(
         id=id_,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.core import phrases
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.loop.survey import survey
 from reconciler.model.leasing import Released
@@ -67,11 +68,7 @@ async def _applied(
 def _still_says(proposal: Proposal, end: HostEnd | None = None) -> str:
     """Tell what the file says that was not reached, what follows, and what keeps what serves."""
     failed = end is not None and end.outcome in {"rolled_back", "unhealthy", "stalled"}
-    follows = (
-        "is left alone until it changes, or `reconciler retry`"
-        if failed
-        else "follows at the next apply, or by a watch"
-    )
+    follows = phrases.WAITS if failed else "follows at the next apply, or by a watch"
     serving = list(end.serving) if end else []
     instead = _instead(proposal, serving)
     return f"{proposal.path} still says what was asked for, which {follows}; {instead}"

@@ -25,7 +25,7 @@ HOUR = 3600.0
     ],
 )
 def test_an_end_is_a_duration_the_next_such_time_or_a_date(said: str, hours: float) -> None:
-    assert parse_until(said, NOON) == NOON + hours * HOUR
+    assert parse_until("--until", said, NOON) == NOON + hours * HOUR
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_an_end_is_a_duration_the_next_such_time_or_a_date(said: str, hours: flo
 )
 def test_what_is_no_end_is_answered_with_what_is(said: str) -> None:
     with pytest.raises(Misused, match="expected when it ends"):
-        parse_until(said, NOON)
+        parse_until("--until", said, NOON)
 
 
 def test_an_end_that_has_passed_is_refused_with_what_time_it_is() -> None:
-    with pytest.raises(Misused, match="2026-03-09 has passed; it is 2026-03-10 12:00 "):
-        parse_until("2026-03-09", NOON)
+    with pytest.raises(Misused, match="--until 2026-03-09 has passed; it is 2026-03-10 12:00 "):
+        parse_until("--until", "2026-03-09", NOON)

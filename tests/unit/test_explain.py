@@ -137,7 +137,7 @@ def test_a_host_is_told_with_last_good_what_failed_and_what_would_come() -> None
     told = says(host_of("quarantined"))
     assert told["last good"] == "a"
     assert told["quarantined"].startswith(
-        "since run 3: AwaitHealthyFailed: out of memory; it is left alone until it changes"
+        "since run 3: AwaitHealthyFailed: out of memory; it is tried again once it changes"
     )
     assert told["next"].startswith("nothing: quarantined since run 3")
     assert told["Stalled True"] == "AwaitHealthyFailed: out of memory"

@@ -158,7 +158,7 @@ def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
     ):
         held = after(Hold(host=HOST, reason=reason, until=until))
         assert aim(WANTED, held, observed, instant(100.0)).reason.startswith(said)
-    assert parse_until(moment, 100.0) == 3_000_000.0
+    assert parse_until("--until", moment, 100.0) == 3_000_000.0
 
 
 def test_a_host_that_was_not_shut_down_is_remembered_as_such() -> None:

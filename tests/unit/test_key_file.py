@@ -60,7 +60,7 @@ def test_what_cannot_be_meant_is_said_and_changes_nothing(tmp_path: Path) -> Non
         key.remove(file, "lapto")
     with pytest.raises(Misused, match="found My Key, expected a name of lower case letters"):
         add(file, "My Key")
-    with pytest.raises(Misused, match="expected when it ends"):
+    with pytest.raises(Misused, match="found --expires .*, expected when it ends"):
         add(file, "phone", KeyWords(INFER, expires="soon"))
     assert [one.name for one in key.list_(file).document.keys] == ["laptop"]
 

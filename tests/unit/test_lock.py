@@ -121,6 +121,13 @@ def test_whoever_held_it_leaves_room_for_the_next_one_and_no_name(tmp_path: Path
         assert (tmp_path / "lock").read_text().isspace(), "written over, not made smaller"
 
 
+def test_nobody_is_told_to_wait_for_what_goes_on_until_it_is_stopped(tmp_path: Path) -> None:
+    for obeys, advice in ((True, "; stop it first"), (False, "; wait for it, or stop it")):
+        lock = FileLock(tmp_path / "lock", "me")
+        with lock.held(obeys=obeys), pytest.raises(LockHeld, match=f"{advice}$"):
+            lock.held().__enter__()
+
+
 def test_who_has_no_home_is_told_so_and_nothing_about_the_root_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from reconciler.core.canonical import digest
-from reconciler.core.phrases import quarantined, seen
+from reconciler.core.phrases import WAITS, quarantined, seen
 from reconciler.core.planner import plan
 from reconciler.core.projection import host_status
 from reconciler.core.recovery import Hints, fold
@@ -327,10 +327,7 @@ def test_a_wish_that_failed_says_once_what_failed_and_ready_says_the_way_on() ->
     }
     ready, stalled = conditions["Ready"], conditions["Stalled"]
     assert (ready.status, ready.reason) == ("False", "Quarantined")
-    assert (
-        "failed in run 1, and is left alone until it changes, or `reconciler retry`; start a:"
-        " weights" in ready.message
-    )
+    assert f"failed in run 1, and {WAITS}; start a: weights" in ready.message
     assert stalled.message == FAILED.message
     assert stalled.message not in ready.message
 

@@ -25,9 +25,7 @@ LEFT = (
     " `reconciler retry`"
 )
 
-FAILED = (
-    "what is wanted failed in run {run}, and is left alone until it changes, or `reconciler retry`"
-)
+FAILED = f"what is wanted failed in run {{run}}, and {phrases.WAITS}"
 
 
 def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:

@@ -254,8 +254,7 @@ def _last_good(hints: Hints) -> str:
 def _quarantined(failure: Quarantine) -> Told:
     tried = f", {failure.attempts} times" if failure.attempts > 1 else ""
     why = f"{failure.reason}: {failure.message}"
-    until = "it is left alone until it changes, or `reconciler retry`"
-    yield "quarantined", f"since run {failure.run}{tried}: {why}; {until}"
+    yield "quarantined", f"since run {failure.run}{tried}: {why}; it {phrases.WAITS}"
 
 
 def _restless(hints: Hints) -> Told:
