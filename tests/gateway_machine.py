@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 from unittest.mock import patch
 
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from reconciler.gateway.counts import Passage
 from reconciler.gateway.engine import EngineConnection
 from reconciler.gateway.exchange import Exchange
-from reconciler.gateway.head import Field, Refusal, Request
+from reconciler.gateway.head import Refusal, Request
 from reconciler.gateway.judged import AdmittedRequest
 from reconciler.gateway.keys import HERE
 from reconciler.gateway.naming import Spoken
@@ -104,8 +104,8 @@ class Asker:
     def flush(self) -> None:
         """Send nothing."""
 
-    def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
-        assert not self.has_head, (status, reason, fields)
+    def answer(self, status: int, reason: bytes, lines: bytes, length: bytes | None = None) -> None:
+        assert not self.has_head, (status, reason, lines, length)
         self.has_head = True
 
     def write_piece(self, piece: bytes) -> None:
@@ -182,7 +182,7 @@ class GatewayMachine(RuleBasedStateMachine):
         asker = Asker(self.loop)
         body = f'{{"model": "{name}", "stream": {str(streams).lower()}}}'.encode()
         path = "/v1/chat/completions"
-        request = Request("POST", path, path.encode(), (), expects=False)
+        request = Request("POST", path, path.encode(), (), b"", expects=False)
         admitted = AdmittedRequest(request, Entered(TABLE[0], {}), HERE)
         exchange = Exchange(asker, admitted, body, self.seats)  # type: ignore[arg-type]
         self.asked.append((name, asker, exchange))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from reconciler.gateway.answer_head import AnswerHead
     from reconciler.gateway.counts import Passage
-    from reconciler.gateway.engine import AnswerHead, EngineConnection
-    from reconciler.gateway.head import Field, Refusal
+    from reconciler.gateway.engine import EngineConnection
+    from reconciler.gateway.head import Refusal
     from reconciler.gateway.naming import Spoken
 
 
@@ -27,8 +26,12 @@ class Answering(Protocol):
     def flush(self) -> None:
         """Send what was kept, at once, and whatever follows as it comes."""
 
-    def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
-        """Write the head of an answer, which decides how the pieces of its body are framed."""
+    def answer(self, status: int, reason: bytes, lines: bytes, length: bytes | None = None) -> None:
+        """Write the head of an answer, with the lines of its fields.
+
+        The length of its body, which they do not tell, decides how the pieces of that are framed;
+        None where it is not known.
+        """
 
     def write_piece(self, piece: bytes) -> None:
         """Write a piece of a body."""

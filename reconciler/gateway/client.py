@@ -15,13 +15,13 @@ from reconciler.gateway.visitor import Visitor
 from reconciler.gateway.wording import error_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
+    from reconciler.gateway.answer_head import AnswerHead
     from reconciler.gateway.answering import Answering, Underway
     from reconciler.gateway.clients import Clients
     from reconciler.gateway.doorkeeper import Doorkeeper
-    from reconciler.gateway.engine import AnswerHead, EngineConnection
-    from reconciler.gateway.head import Field
+    from reconciler.gateway.engine import EngineConnection
     from reconciler.gateway.judged import AdmittedRequest
     from reconciler.gateway.naming import Spoken
 
@@ -32,14 +32,15 @@ MOST_AHEAD = 64 * 1024
 
 HIGH_WATER = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-AGAIN = [(b"Retry-After", b"1")]
-FINAL = [(b"x-should-retry", b"false")]
+JSON = b"Content-Type: application/json\r\n"
+AGAIN = b"Retry-After: 1\r\n"
+FINAL = b"x-should-retry: false\r\n"
 """What OpenAI's and Anthropic's SDKs heed."""
 
-BESIDE: Mapping[int, Sequence[Field]] = {
+BESIDE: Mapping[int, bytes] = {
     HTTPStatus.SERVICE_UNAVAILABLE: AGAIN,
     HTTPStatus.TOO_MANY_REQUESTS: AGAIN,
-    HTTPStatus.UNAUTHORIZED: [(b"WWW-Authenticate", b'Bearer, Basic realm="reconciler"')],
+    HTTPStatus.UNAUTHORIZED: b'WWW-Authenticate: Bearer, Basic realm="reconciler"\r\n',
 }
 """What an error says beside its body."""
 
@@ -73,7 +74,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchange: Underway | None = None
         self._busy = self._closes = self._chunked = self._is_bodiless = False
         self._version, self._keeps = "1.1", True
-        self._beside: Sequence[Field] = ()
+        self._beside = b""
         self._requester = NOBODY
         self._since = 0.0
         self._lingers = False
@@ -163,7 +164,7 @@ class ClientConnection(asyncio.Protocol):
         while self._reader.whole and not self._busy:
             told, body, self._keeps, self._version = self._reader.whole.popleft()
             self.passage = Passage(told.name, self._loop.time, self._since)
-            found, self._beside, self._busy = told.found, told.fields, True
+            found, self._beside, self._busy = told.found, told.lines, True
             if isinstance(found, Refusal):
                 self._is_bodiless = told.is_head
                 self._keeps = self._keeps and not told.closes
@@ -184,24 +185,24 @@ class ClientConnection(asyncio.Protocol):
 
     # What an exchange calls.
 
-    def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
-        """Write the head of an answer, which decides how the pieces of its body are framed."""
+    def answer(self, status: int, reason: bytes, lines: bytes, length: bytes | None = None) -> None:
+        """Write the head of an answer, with the lines of its fields.
+
+        The length of its body, which they do not tell, decides how the pieces of that are framed;
+        None where it is not known.
+        """
         self.passage.status = status
         self._keeps = self._keeps and not self._clients.is_leaving
-        is_framed = b"content-length" in [name.lower() for name, _ in fields]
-        is_open = not is_framed and not self._is_bodiless and status not in {204, 304}
-        chunked = is_open and self._version != "1.0"
-        if is_open and not chunked:
+        is_open = length is None and not self._is_bodiless and status not in {204, 304}
+        self._chunked = is_open and self._version != "1.0"
+        if is_open and not self._chunked:
             self._keeps = False
-        lines = [b"HTTP/1.1 %d %b" % (status, reason)]
-        lines += [name + b": " + value for name, value in (*fields, *self._beside)]
-        if chunked:
-            lines.append(b"Transfer-Encoding: chunked")
-        if not self._keeps:
-            lines.append(b"Connection: close")
-        lines += [b"", b""]
-        self.write(b"\r\n".join(lines))
-        self._chunked = chunked
+        framed = b"" if length is None else b"Content-Length: %b\r\n" % length
+        if self._chunked:
+            framed = b"Transfer-Encoding: chunked\r\n"
+        end = b"\r\n" if self._keeps else b"Connection: close\r\n\r\n"
+        first = b"HTTP/1.1 %d %b\r\n" % (status, reason)
+        self.write(b"".join((first, lines, self._beside, framed, end)))
 
     def write_piece(self, piece: bytes) -> None:
         """Write a piece of a body; the answer to a HEAD has none."""
@@ -221,9 +222,8 @@ class ClientConnection(asyncio.Protocol):
         if theirs is None or ours is None or theirs.is_closing():
             return
         self.passage.status, self._chunked = head.status, False
-        lines = [f"HTTP/1.1 {head.status} ".encode() + head.reason]
-        lines += [name + b": " + value for name, value in (*head.fields, *self._beside)]
-        self.write(b"\r\n".join([*lines, b"", first]))
+        line = b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)
+        self.write(b"".join((line, head.lines, self._beside, b"\r\n", first)))
         self.flush()
         ours.write(self._reader.left + self._ahead)
         join(self, theirs, engine, ours)
@@ -249,19 +249,18 @@ class ClientConnection(asyncio.Protocol):
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
         """Answer with an error, in the words of a protocol."""
         self.passage.refusal = refusal.status
-        more = [*(FINAL if refusal.is_final else BESIDE.get(refusal.status, ()))]
+        more = FINAL if refusal.is_final else BESIDE.get(refusal.status, b"")
         if refusal.again is not None:
-            more.append((b"Retry-After", str(refusal.again).encode()))
+            more += b"Retry-After: %d\r\n" % refusal.again
         self._answer_whole(refusal.status, error_body(refusal, spoken), more)
 
     def tell(self, content: bytes) -> None:
         """Answer with JSON of the gateway's own."""
-        self._answer_whole(HTTPStatus.OK, content, [])
+        self._answer_whole(HTTPStatus.OK, content, b"")
 
-    def _answer_whole(self, status: int, body: bytes, more: Sequence[Field]) -> None:
-        length = str(len(body)).encode()
-        fields = [(b"Content-Type", b"application/json"), (b"Content-Length", length), *more]
-        self.answer(status, HTTPStatus(status).phrase.encode(), fields)
+    def _answer_whole(self, status: int, body: bytes, more: bytes) -> None:
+        reason = HTTPStatus(status).phrase.encode()
+        self.answer(status, reason, JSON + more, b"%d" % len(body))
         # The answer to a HEAD has the head of one with a body, and none.
         self.write(b"" if self._is_bodiless else body)
         self.done()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from reconciler.gateway.allowance import Allotment, Allowance
+from reconciler.gateway.head import lines_of
 from reconciler.gateway.seats import ENDING
 from reconciler.gateway.signs_of_life import EVENT_STREAM
 from reconciler.gateway.wording import COMMENT
@@ -104,9 +105,8 @@ class ControlExchange:
             await self._pass_on(reply.events)
 
     def _tell(self, reply: ControlReply) -> None:
-        length = (b"Content-Length", str(len(reply.body)).encode())
-        reason = HTTPStatus(reply.status).phrase.encode()
-        self._client.answer(reply.status, reason, (*reply.fields, length))
+        reason, length = HTTPStatus(reply.status).phrase.encode(), b"%d" % len(reply.body)
+        self._client.answer(reply.status, reason, lines_of(reply.fields), length)
         self._client.write_piece(reply.body)
 
     async def _pass_on(self, events: AsyncIterator[bytes]) -> None:

@@ -20,6 +20,7 @@ from reconciler.gateway.head import (
     given_id,
     host_name,
     judged,
+    lines_of,
     new_id,
 )
 from reconciler.gateway.judged import UNAUTHORIZED, AdmittedRequest, Judged
@@ -119,7 +120,7 @@ class Doorkeeper:
         request, name = judged(head, names), given_id(head) or new_id()
         if isinstance(request, Refusal):
             return Judged(request, name, closes=True)
-        let = cross_origin(head, self._seats.origins) if is_named else ()
+        let = lines_of(cross_origin(head, self._seats.origins)) if is_named else b""
         found, spoken = self._called(head, request, entry), ROUTER.spoken(request.path)
         return Judged(
             found,

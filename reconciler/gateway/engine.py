@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
 
+from reconciler.gateway.answer_head import (
+    CODING,
+    NO_HEAD,
+    NO_PRECEDENT,
+    answer_head,
+    fault,
+    precedent,
+)
 from reconciler.gateway.head import LARGEST_HEAD
-from reconciler.gateway.known_head import NOTHING_KNOWN, KnownHead, Sized, known_head
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+    from reconciler.gateway.answer_head import AnswerHead
     from reconciler.gateway.head import Field
+    from reconciler.gateway.known_head import Sized
 
 HIGH_WATER = 64 * 1024
 SWITCHING = 101
@@ -22,41 +28,6 @@ FINAL = 200
 """Statuses below it announce that another follows."""
 
 BODILESS = {204, 304}
-CODING = b"transfer-encoding"
-CHUNKED = b"chunked"
-LENGTH = b"content-length"
-REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-
-
-class AnswerHead(NamedTuple):
-    """The head of an engine's answer."""
-
-    status: int
-    reason: bytes
-    fields: tuple[Field, ...]
-    said: Mapping[bytes, bytes]
-    """The last value of each field, by its name in lower case."""
-
-
-NO_HEAD = AnswerHead(0, b"", (), {})
-
-
-class AnswerPrecedent(NamedTuple):
-    """An answer's head that was parsed, as bytes and as what they mean; where its length stands."""
-
-    known: KnownHead
-    parsed: AnswerHead
-    length_at: int
-
-    def head(self, digits: bytes) -> AnswerHead:
-        """The same head with another length."""
-        status, reason, fields, said = self.parsed
-        at = self.length_at
-        length = (fields[at][0], digits)
-        return AnswerHead(status, reason, (*fields[:at], length, *fields[at + 1 :]), said)
-
-
-NO_PRECEDENT = AnswerPrecedent(NOTHING_KNOWN, NO_HEAD, 0)
 
 
 class Listener(Protocol):
@@ -213,11 +184,8 @@ class EngineConnection(asyncio.Protocol):
         if not self._may_upgrade or self._broken or self._listener is None:
             self._broken = self._broken or "it changed the protocol, which was not asked for"
             return
-        self._listener.on_upgraded(self._read_head(SWITCHING), first)
-
-    def _read_head(self, status: int) -> AnswerHead:
-        said = {name.lower(): value for name, value in self._fields}
-        return AnswerHead(status, self._reason, tuple(self._fields), said)
+        head = answer_head(SWITCHING, self._reason, self._fields)
+        self._listener.on_upgraded(head, first)
 
     def eof_received(self) -> None:
         """Let the transport close, which tells the listener."""
@@ -253,14 +221,14 @@ class EngineConnection(asyncio.Protocol):
         if self._parser is None or self._listener is None or not self._is_read:
             return
         status, fresh, self._fresh = self._parser.get_status_code(), self._fresh, b""
-        head = self._read_head(status)
-        self._broken = _fault(head)
+        head = answer_head(status, self._reason, self._fields)
+        self._broken = fault(head)
         if self._broken or status < FINAL:
             return
         self._bodiless = self._bodiless or status in BODILESS
-        is_framed = CODING in head.said or LENGTH in head.said
+        is_framed = CODING in head.said or head.length is not None
         self._until_closed = not is_framed and not self._bodiless
-        self._precedent = NO_PRECEDENT if self._bodiless else _precedent(head, fresh)
+        self._precedent = NO_PRECEDENT if self._bodiless else precedent(head, fresh)
         self._tell(head)
         if self._bodiless:
             # The parser would wait for a body that a HEAD only announces.
@@ -294,26 +262,3 @@ class EngineConnection(asyncio.Protocol):
         self.abort()
         if listener is not None:
             listener.on_lost(reason)
-
-
-def _fault(head: AnswerHead) -> str:
-    """What a head has in it that programs read differently, "" for nothing."""
-    coding = head.said.get(CODING, CHUNKED).strip(b" \t").lower()
-    is_told_twice = len(head.said) < len(head.fields) and _times(CODING, head.fields) > 1
-    if coding != CHUNKED or is_told_twice:
-        return "its answer has a transfer coding other than chunked"
-    if not REASON.fullmatch(head.reason):
-        return "its answer has control characters in its first line"
-    return ""
-
-
-def _precedent(head: AnswerHead, fresh: bytes) -> AnswerPrecedent:
-    """What later answers may go by, where this one tells its length, and came at once."""
-    if LENGTH not in head.said:
-        return NO_PRECEDENT
-    names = [name.lower() for name, _ in head.fields]
-    return AnswerPrecedent(known_head(fresh, len(names)), head, names.index(LENGTH))
-
-
-def _times(name: bytes, fields: Sequence[Field]) -> int:
-    return sum(found.lower() == name for found, _ in fields)

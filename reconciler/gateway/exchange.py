@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from reconciler.gateway.allowance import Allotment
-from reconciler.gateway.head import HOP_BY_HOP, WEB_SOCKET, Refusal
+from reconciler.gateway.answer_head import for_clients
+from reconciler.gateway.head import WEB_SOCKET, Refusal, lines_of
 from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.rereading import rereader
 from reconciler.gateway.routing import routing
@@ -18,24 +19,20 @@ from reconciler.gateway.upstream import outward
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
+    from reconciler.gateway.answer_head import AnswerHead
     from reconciler.gateway.answering import Answering
-    from reconciler.gateway.engine import AnswerHead, EngineConnection
-    from reconciler.gateway.head import Field
+    from reconciler.gateway.engine import EngineConnection
     from reconciler.gateway.judged import AdmittedRequest
     from reconciler.gateway.pool import Pool
     from reconciler.gateway.seat import Seat
     from reconciler.gateway.seats import Seats
 
-NOT_THE_CLIENTS = HOP_BY_HOP | {b"server"}
 EVENTS = b"text/event-stream"
 EVENT_END = b"\n\n"
-FOREIGN = b"access-control-"
-"""What an engine allows other pages: that is the gateway's to say."""
-
 BODY_AS_IT_IS = {b"content-length", b"content-encoding"}
 """With these, nothing may be put between the pieces of a body."""
 
-UPGRADE = ((b"Connection", b"Upgrade"), (b"Upgrade", WEB_SOCKET))
+UPGRADE = lines_of([(b"Connection", b"Upgrade"), (b"Upgrade", WEB_SOCKET)])
 LONGEST_COMPLAINT = 2048
 
 
@@ -134,20 +131,13 @@ class Exchange:
 
     def _bytes(self, authority: bytes) -> bytes:
         """The whole request as the engine gets it: its own host, its own length, its own key."""
-        bearer = self._seat.bearer if self._seat is not None else ""
-        lines = [
-            f"{self._request.method} ".encode() + self._target + b" HTTP/1.1",
-            b"Host: " + authority,
-            *[name + b": " + value for name, value in self._request.fields],
-        ]
+        request, bearer = self._request, self._seat.bearer if self._seat is not None else ""
+        host = request.method.encode(), self._target, authority
+        lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % host, request.lines]
         if bearer:
-            lines.append(b"Authorization: Bearer " + bearer.encode())
-        if self._is_upgrade:
-            lines += [name + b": " + value for name, value in UPGRADE]
-        else:
-            lines.append(b"Content-Length: %d" % len(self._body))
-        lines += [b"", self._body]
-        return b"\r\n".join(lines)
+            lines.append(b"Authorization: Bearer %b\r\n" % bearer.encode())
+        framed = UPGRADE if self._is_upgrade else b"Content-Length: %d\r\n" % len(self._body)
+        return b"".join((*lines, framed, b"\r\n", self._body))
 
     # What a hold asks and tells.
 
@@ -206,14 +196,15 @@ class Exchange:
             self._complaint = bytearray()
 
     def _pass_on(self, head: AnswerHead) -> None:
-        fields = [*filter(_is_the_clients, head.fields)]
+        lines = head.lines
         if self._entered.entrance.answer == "upstream" and self._pool is not None:
-            fields = [*outward(fields, self._entered.named["model"], self._pool.authority)]
+            model, engine = self._entered.named["model"], self._pool.authority
+            lines = lines_of(outward([*for_clients(head.fields)], model, engine))
         if self._seat is not None:
-            fields.append((b"X-Reconciler-Model", self._seat.route.model.encode()))
+            lines += self._seat.line
         if self._hold is not None:
-            fields.append((b"X-Reconciler-Queue-Ms", b"%d" % self._hold.milliseconds))
-        self._client.answer(head.status, head.reason, fields)
+            lines += b"X-Reconciler-Queue-Ms: %d\r\n" % self._hold.milliseconds
+        self._client.answer(head.status, head.reason, lines, head.length)
         if self._takes_events:
             self._signs.head_passed()
         else:
@@ -222,9 +213,8 @@ class Exchange:
     def on_upgraded(self, head: AnswerHead, first: bytes) -> None:
         """Let the client and the engine speak to each other."""
         self._has_head = self._is_joined = True
-        fields = (*(one for one in head.fields if _is_the_clients(one)), *UPGRADE)
         if self._engine is not None:
-            self._client.join(self._engine, head._replace(fields=fields), first)
+            self._client.join(self._engine, head._replace(lines=head.lines + UPGRADE), first)
 
     def on_piece(self, piece: bytes) -> None:
         """Pass a piece of the body on."""
@@ -322,8 +312,3 @@ class Exchange:
         # Nothing may point in circles: bodies would pile up until the collector comes round.
         self._seat = self._hold = None
         self._lost = ()
-
-
-def _is_the_clients(field: Field) -> bool:
-    name = field[0].lower()
-    return name not in NOT_THE_CLIENTS and not name.startswith(FOREIGN)

@@ -8,7 +8,7 @@ llhttp lets pass.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import count
 from secrets import randbits
@@ -84,13 +84,15 @@ class RequestHead:
 class Request(NamedTuple):
     """A head that may be routed.
 
-    `path` has no query and is not decoded; `fields` are those that the engine is given.
+    `path` has no query and is not decoded; `fields` are those that the engine is given, and `lines`
+    the same as they are written.
     """
 
     method: str
     path: str
     target: bytes
     fields: tuple[Field, ...]
+    lines: bytes
     expects: bool
     upgrades: bool = False
     """Whether it asks for a web socket, for which nothing may stand behind its head."""
@@ -142,11 +144,13 @@ def _request(head: RequestHead) -> Request | Refusal:
     length = body_length(head)
     if length != 0 and head.method.decode() in BODILESS:
         return Refusal(400, f"found {head.method.decode()} with a body, expected none")
+    fields = tuple(end_to_end(head.fields))
     return Request(
         method=head.method.decode(),
         path=path.decode(),
         target=target,
-        fields=tuple(end_to_end(head.fields)),
+        fields=fields,
+        lines=lines_of(fields),
         expects=head.value(b"expect").lower() == b"100-continue",
         upgrades=head.value(b"upgrade").lower() == WEB_SOCKET and length == 0,
     )
@@ -255,6 +259,11 @@ def end_to_end(fields: tuple[Field, ...]) -> Iterator[Field]:
         lowered = name.lower()
         if lowered not in dropped and not lowered.startswith(PERSONAL_PREFIXES):
             yield name, value
+
+
+def lines_of(fields: Iterable[Field]) -> bytes:
+    """Fields as they are written, each with the end of its line."""
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 def given_id(head: RequestHead) -> bytes:

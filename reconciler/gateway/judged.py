@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from reconciler.gateway.head import Field, Refusal, Request
+from reconciler.gateway.head import Refusal, Request
 from reconciler.gateway.keys import Requester
 from reconciler.gateway.naming import Spoken
 from reconciler.gateway.routes import Entered
 from reconciler.model.gateway import LARGEST_BODY
 
-REQUEST_ID = b"X-Request-ID"
-NAMED: Mapping[Spoken, tuple[bytes, ...]] = {"anthropic": (REQUEST_ID, b"request-id")}
+NAME = b"X-Request-ID: %(name)b\r\n"
+NAMES: Mapping[Spoken, bytes] = {"anthropic": NAME + b"request-id: %(name)b\r\n"}
 """Where clients look for the name of their request; Anthropic's SDK looks elsewhere."""
 
 UNAUTHORIZED = 401
@@ -36,7 +36,7 @@ class AdmittedRequest(NamedTuple):
 class Judged(NamedTuple):
     """What becomes of a request, and what its answer says beside.
 
-    `name` is what it is called; `spoken` is the protocol for errors; `let` are the fields by which
+    `name` is what it is called; `spoken` is the protocol for errors; `let` are the lines by which
     a page of another origin may read the answer; `closes` where what follows cannot be told from
     it; `is_head` where an answer has no body; `largest` is how many bytes its own may have;
     `length` how many it has by its head, None where it comes in chunks.
@@ -45,16 +45,16 @@ class Judged(NamedTuple):
     found: AdmittedRequest | Refusal
     name: bytes
     spoken: Spoken = "openai"
-    let: tuple[Field, ...] = ()
+    let: bytes = b""
     closes: bool = False
     is_head: bool = False
     largest: int = LARGEST_BODY
     length: int | None = None
 
     @property
-    def fields(self) -> tuple[Field, ...]:
-        """What its answer says beside what the engine says."""
-        return (*((field, self.name) for field in NAMED.get(self.spoken, (REQUEST_ID,))), *self.let)
+    def lines(self) -> bytes:
+        """What its answer says beside what the engine says, as it is written."""
+        return NAMES.get(self.spoken, NAME) % {b"name": self.name} + self.let
 
     @property
     def delay(self) -> float:

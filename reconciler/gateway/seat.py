@@ -36,6 +36,9 @@ class Seat:
 
     def __init__(self, route: Route, clock: Callable[[], float], bell: Bell) -> None:
         self.route = route
+        self.line = b"X-Reconciler-Model: %b\r\n" % route.model.encode()
+        """What an answer says of the model that gave it."""
+
         self.because = "it has not been seen to work yet"
         self.refused = ""
         self.in_flight = 0

@@ -15,11 +15,9 @@ HEAD_SECONDS = 5.0
 BEAT_SECONDS = 10.0
 """Browsers, proxies and SDKs take 10 s without a byte, and 25 s of silence, for the end."""
 
-EVENT_STREAM = [
-    (b"Content-Type", b"text/event-stream"),
-    (b"Cache-Control", b"no-cache"),
-    (b"X-Accel-Buffering", b"no"),
-]
+EVENT_STREAM = (
+    b"Content-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
+)
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 """What an event ends with: nothing may stand inside one."""
 

@@ -52,12 +52,12 @@ class Telling:
 
     def _preflight(self) -> None:
         # What a page may is said by the fields of every answer to it.
-        self._client.answer(HTTPStatus.NO_CONTENT, b"No Content", ())
+        self._client.answer(HTTPStatus.NO_CONTENT, b"No Content", b"")
 
     def _moved(self) -> None:
         path, mark, query = self._request.target.partition(b"?")
-        fields = [(b"Location", path + b"/" + mark + query), (b"Content-Length", b"0")]
-        self._client.answer(HTTPStatus.TEMPORARY_REDIRECT, b"Temporary Redirect", fields)
+        line = b"Location: %b/%b%b\r\n" % (path, mark, query)
+        self._client.answer(HTTPStatus.TEMPORARY_REDIRECT, b"Temporary Redirect", line, b"0")
 
     def _models(self) -> bytes | Refusal:
         if self._requester.wakes_by_listing:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple, cast
 
 import h11
 
-from reconciler.gateway.engine import AnswerHead, EngineConnection
+from reconciler.gateway.answer_head import NO_HEAD, AnswerHead
+from reconciler.gateway.engine import EngineConnection
 from tests.fuzz.transport import Deaf
 
 LOST = "lost"
@@ -34,7 +36,7 @@ class Asker:
     """Who waits for an answer, and asks again at once where the connection may be used again."""
 
     def __init__(self) -> None:
-        self.head = AnswerHead(0, b"", (), {})
+        self.head = NO_HEAD
         self.body = bytearray()
         self.end = MORE
 
@@ -64,13 +66,18 @@ class Asker:
 
     @property
     def answer(self) -> Answer:
-        return Answer(self.head.status, compared(self.head.fields), bytes(self.body), self.end)
+        length = [] if self.head.length is None else [(b"content-length", self.head.length)]
+        fields = compared([*self.head.fields, *length])
+        return Answer(self.head.status, fields, bytes(self.body), self.end)
 
 
 def compared(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """Fields as they are compared: h11 tells a coding in lower case."""
+    """Fields as they are compared: the order of their names means nothing, and h11 tells a coding
+    in lower case.
+    """
     named = [(name.lower(), value.strip(b" \t")) for name, value in fields]
-    return tuple(one for one in named if one[0] != b"transfer-encoding")
+    told = [one for one in named if one[0] != b"transfer-encoding"]
+    return tuple(sorted(told, key=itemgetter(0)))
 
 
 def read(pieces: Iterable[bytes], *, bodiless: bool = False, first: bytes = b"") -> Answer:
