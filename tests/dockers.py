@@ -81,6 +81,7 @@ class Dockerd:
                 "Image": "empty",
                 "Entrypoint": list(argv),
                 "WorkingDir": str(folder),
+                "Env": [f"PYTHONPATH={ROOT}"],
                 "HostConfig": host,
             },
         )

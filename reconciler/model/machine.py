@@ -7,8 +7,9 @@ from itertools import pairwise
 from posixpath import join
 from typing import Literal, TypeAlias
 
+from reconciler.model.found_container import FoundContainer
 from reconciler.model.names import Value
-from reconciler.model.origin import Origin, Service
+from reconciler.model.origin import Container, Origin, Service
 from reconciler.model.spec import Task
 
 HOMELESS = "/.local/state/"
@@ -137,6 +138,7 @@ class Machine(Value):
     cut: str
     folders: tuple[FolderState, ...]
     free_port: int
+    containers: tuple[FoundContainer, ...] = ()
 
     def service_of(self, server: Server) -> Service | None:
         """The service that a model can be made of, None where a server is not held by one.
@@ -150,6 +152,27 @@ class Machine(Value):
         is_alone = [one.service for one in self.servers].count(service) == 1
         is_reachable = service.scope == "system" or server.user == self.user
         return service if is_alone and is_reachable else None
+
+    def told_of(self, server: Server) -> FoundContainer | None:
+        """What an engine tells of the container that a server runs in, None where none does."""
+        inside = server.container
+        if inside is None:
+            return None
+        told = (one for one in self.containers if (one.name, one.socket) == _place(inside))
+        return next(told, None)
+
+    def container_of(self, server: Server) -> FoundContainer | None:
+        """The container that a model can be made of, None where a server is not held by one.
+
+        None also where a service runs it, and where it is gone for good once it is stopped.
+        """
+        told = self.told_of(server)
+        is_run = server.container is not None and server.container.service is not None
+        return None if told is None or told.removed or is_run else told
+
+
+def _place(inside: Container) -> tuple[str, str]:
+    return inside.name, inside.engine
 
 
 class ImportedFlags(Value):

@@ -11,7 +11,12 @@ from reconciler.model.names import Value
 _PROGRAMS = {"docker": "docker", "podman": "podman", "containerd": "nerdctl", "cri-o": "crictl"}
 """For each runtime, the program that a person ends a container with."""
 
+ENGINES = ("docker", "podman")
+"""Runtimes whose engine tells of their containers."""
+
 ROOT = "root"
+_STARTED_AGAIN = {"always", "unless-stopped"}
+"""The policies with which docker starts a container that was ended, then or at the next boot."""
 
 
 class Service(Value):
@@ -36,13 +41,16 @@ class Container(Value):
     """A container, its runtime, and the user who runs that.
 
     `name` is what the runtime's commands take, empty where that is not known; `service` is what
-    runs the container, where one is known.
+    runs the container, where one is known. `engine` is the socket of the engine that tells of it,
+    empty where none does, and `policy` is when that starts it again by itself.
     """
 
     runtime: str
     name: str = ""
     user: str = ROOT
     service: Service | None = None
+    policy: str = ""
+    engine: str = ""
 
     @property
     def shown(self) -> str:
@@ -50,17 +58,23 @@ class Container(Value):
         return f"a container of {self.runtime}{f' ({self.name})' if self.name else ''}"
 
     @property
-    def ending(self) -> str:
-        """The command that ends it where no service runs it; empty without one for its host."""
+    def endings(self) -> tuple[str, ...]:
+        """The commands that end it where no service runs it; none without one for its host."""
         program = _PROGRAMS.get(self.runtime)
-        return f"{program} stop {quote(self.name)}" if program and self.name else ""
+        if not program or not self.name:
+            return ()
+        stop = f"{program} stop {quote(self.name)}"
+        # Without its policy a container that was stopped stays away at the next boot too.
+        is_kept = self.runtime == "docker" and self.policy in _STARTED_AGAIN
+        return (stop, f"docker update --restart=no {quote(self.name)}") if is_kept else (stop,)
 
     def way_out(self, user: str) -> str:
         """How to end it, as a phrase; `user` has to do it where a user's own service runs it."""
         if self.service is not None:
             return f"it is in {self.shown}, and {self.service.way_out(user)}"
-        if self.ending:
-            return f"it is in {self.shown}, and `{self.ending}`{by(self.user)} ends it"
+        if self.endings:
+            command = " && ".join(self.endings)
+            return f"it is in {self.shown}, and `{command}`{by(self.user)} ends it"
         program = _PROGRAMS.get(self.runtime)
         if program:
             return (

@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any, NamedTuple
 
-from reconciler.onhost import procfs, services
+from reconciler.onhost import container_engine, procfs, services
 
 _RUNTIMES = (
     ("Kubernetes", re.compile(r"[/-]kubepods(?=[./-])()")),
@@ -31,6 +31,7 @@ _PUBLISHERS = {
 }
 """Programs that listen for a container with a network of its own, by their names."""
 
+_ENGINES = ("docker", "podman")
 _CLIENTS = ("docker", "podman", "nerdctl")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12
@@ -56,7 +57,14 @@ def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
         "name": client.get("name") or _unescaped(found.name),
         "user": services.user(path) or "root",
         "service": services.of_path(path[: found.at]) or client.get("service"),
+        **_kept(found),
     }
+
+
+def _kept(found: _Seen) -> dict[str, str]:
+    """Tell what its engine says of a container, {} where none tells of it."""
+    one = container_engine.kept(found.name) if found.runtime in _ENGINES else None
+    return {"name": one.name, "policy": one.policy, "engine": one.socket} if one else {}
 
 
 class _Seen(NamedTuple):

@@ -10,7 +10,7 @@ import socket
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 
-from reconciler.onhost.http_probe import HEADERS, Bounded, TooLarge
+from reconciler.onhost.bounded import HEADERS, Bounded, TooLarge
 from reconciler.onhost.problem import HostProblem, explain
 
 SECONDS = 10.0

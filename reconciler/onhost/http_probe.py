@@ -7,44 +7,14 @@ Redirects are answers, and no connection stays open.
 from __future__ import annotations
 
 import socket
-import time
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 
 from reconciler.onhost import ports, saturation
+from reconciler.onhost.bounded import HEADERS, Bounded, TooLarge
 
 LOOPBACK = "127.0.0.1"
 TLS_SECONDS = 2.0
-HEADERS = {"Connection": "close", "Accept-Encoding": "identity"}
-
-
-class TooLarge(Exception):
-    """An answer has more bytes than it may."""
-
-
-class Bounded(socket.socket):
-    """A connection that ends in `seconds` and after `limit` bytes, whatever the other end sends."""
-
-    def __init__(self, seconds: float, limit: int, family: int = socket.AF_INET) -> None:
-        super().__init__(family, socket.SOCK_STREAM)
-        self._until, self._left = time.monotonic() + seconds, limit
-        self.settimeout(seconds)
-
-    # Any buffer that can be written into.
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:  # noqa: ANN401
-        """Receive what comes next in the time that is left.
-
-        Every reader of a socket's file goes through here.
-        """
-        seconds = self._until - time.monotonic()
-        if seconds <= 0:
-            raise socket.timeout
-        self.settimeout(seconds)
-        size = super().recv_into(buffer, nbytes, flags)
-        self._left -= size
-        if self._left < 0:
-            raise TooLarge
-        return size
 
 
 def page(request: dict[str, Any], directory: str) -> dict[str, Any]:

@@ -11,7 +11,16 @@ import shutil
 import socket
 from typing import Any
 
-from reconciler.onhost import caches, contact, files, logins, procfs, search, servers
+from reconciler.onhost import (
+    caches,
+    contact,
+    files,
+    found_containers,
+    logins,
+    procfs,
+    search,
+    servers,
+)
 
 FIRST_PORT = 8080
 PROGRAM_PLACES = (
@@ -37,8 +46,14 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
     `search` says whether to look for weights, `folders` which folders to judge.
     """
     proc, user = os.path.join(root, "proc"), procfs.account(os.geteuid())
-    serving = servers.servers(proc)
-    found = _weights(serving, root) if request.get("search", True) else search.Search([], "")
+    listening = servers.servers(proc)
+    containers = found_containers.found(listening)
+    serving = [found_containers.as_reached(one, containers) for one in listening]
+    found = (
+        _weights(serving, containers, root)
+        if request.get("search", True)
+        else search.Search([], "")
+    )
     free = _free_port(proc)
     return {
         "name": socket.gethostname(),
@@ -47,6 +62,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         **_hardware(root),
         "programs": _programs(),
         "servers": _servers(serving, found, free, proc),
+        "containers": containers,
         "weights": found.files,
         "cut": found.cut,
         "folders": [_folder(files.absolute(one, directory)) for one in request.get("folders", ())],
@@ -63,10 +79,13 @@ def _hardware(root: str) -> dict[str, Any]:
     }
 
 
-def _weights(serving: list[dict[str, Any]], root: str) -> search.Search:
-    """Find the weights that servers name, and those where models are usually kept."""
+def _weights(
+    serving: list[dict[str, Any]], containers: list[dict[str, Any]], root: str
+) -> search.Search:
+    """Find the weights that servers and containers name, and those where models usually are."""
     proc = os.path.join(root, "proc")
     told = [path for one in serving for path in _named(one, proc)]
+    told += [file["outside"] for one in containers for file in one["files"] if _is_model(file)]
     environments = [os.environ, *(servers.environment(one["pid"], proc) for one in serving)]
     return search.search(search.places(os.path.expanduser("~"), environments, root), told)
 
@@ -143,6 +162,12 @@ def _is_weights(flag: str, word: str) -> bool:
     return flag in _OF_WEIGHTS or word.endswith(".gguf")
 
 
+def _is_model(file: dict[str, str]) -> bool:
+    """Whether a file of a container may be weights, and can be written into a file of text."""
+    outside = file["outside"]
+    return outside.isprintable() and (outside.endswith(".gguf") or caches.is_blob(outside))
+
+
 def _as_found(
     server: dict[str, Any], known: dict[tuple[int, int] | None, str], proc: str
 ) -> list[str]:
@@ -150,6 +175,9 @@ def _as_found(
 
     Later parts of a split model are left out.
     """
+    if _is_told_of(server):
+        # Their paths are those that a model in that container has.
+        return [path for path in server["mapped"] if files.part(path) <= 1]
     found = [(path, known.get(_identity(server, path, proc))) for path in server["mapped"]]
     # A path of a container that was not found here leads nowhere.
     paths = [here or ("" if server["container"] else caches.named(path)) for path, here in found]
@@ -166,6 +194,12 @@ def _identity(server: dict[str, Any], path: str, proc: str) -> tuple[int, int] |
     """Find which file a server means by a path: in a container, often another one than here."""
     root = procfs.root(server["pid"], proc) if server["container"] else ""
     return search.identity(root + path)
+
+
+def _is_told_of(server: dict[str, Any]) -> bool:
+    """Whether a server is in a container of which its engine tells."""
+    inside = server["container"]
+    return bool(inside) and bool(inside.get("engine"))
 
 
 def _programs() -> list[str]:

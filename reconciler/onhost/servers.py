@@ -38,7 +38,7 @@ _MAPPED = re.compile(rb"^\S+ \S+ \S+ \S+ \d+ +(/.*(?:\.gguf|/blobs/[0-9a-f]{40,}
 """A model file, by its name or as a cache of downloads keeps it."""
 
 
-class _Program(NamedTuple):
+class ServerProgram(NamedTuple):
     """A command line, split after the words that name the program.
 
     Variables that are flags come first among these.
@@ -75,7 +75,7 @@ def _listens(server: dict[str, Any]) -> bool:
     return server["port"] is not None or bool(server["socket"] or server["container"])
 
 
-def _programs(proc: str) -> dict[int, _Program]:
+def _programs(proc: str) -> dict[int, ServerProgram]:
     """List the command line of every process that is a llama-server."""
     found = ((pid, _program(pid, proc)) for pid in sorted(procfs.pids(proc)))
     return {pid: program for pid, program in found if program is not None}
@@ -94,7 +94,7 @@ def told(port: int, pids: Iterable[int], proc: str = "/proc") -> int | None:
     """
     for pid in pids:
         program = _program(pid, proc)
-        if program is not None and _told_port(program.flags) == port:
+        if program is not None and told_port(program.flags) == port:
             return pid
     return None
 
@@ -109,7 +109,7 @@ def environment(pid: int, proc: str = "/proc") -> dict[str, str]:
     return {name: value for name, _, value in entries if name}
 
 
-def _described(pid: int, program: _Program, proc: str) -> dict[str, Any]:
+def _described(pid: int, program: ServerProgram, proc: str) -> dict[str, Any]:
     origin = origins.origin(pid, proc)
     directory, path = _places(pid, program, proc)
     # What is a path in a container leads nowhere outside of it.
@@ -120,15 +120,15 @@ def _described(pid: int, program: _Program, proc: str) -> dict[str, Any]:
         "user": procfs.user(pid, proc),
         "directory": directory if is_here else "",
         "program": path if is_here else "",
-        "flags": _without_secrets(program.flags),
+        "flags": without_secrets(program.flags),
         "mapped": _mapped(pid, proc),
-        "variables": _variables(pid, proc),
+        "variables": settings(environment(pid, proc)),
         **origin,
         "model": _model(pid, proc),
     }
 
 
-def _places(pid: int, program: _Program, proc: str) -> tuple[str, str]:
+def _places(pid: int, program: ServerProgram, proc: str) -> tuple[str, str]:
     """Find in which folder a server works, and which file it runs."""
     directory = procfs.link(f"{proc}/{pid}/cwd")
     typed = _file(program.words[-1], directory)
@@ -142,16 +142,20 @@ def _model(pid: int, proc: str) -> str | None:
     return mark["model"] if mark else None
 
 
-def _program(pid: int, proc: str) -> _Program | None:
-    """Read the command line of a llama-server, or of a script of that name; None for any other."""
+def _program(pid: int, proc: str) -> ServerProgram | None:
     words = procfs.argv(pid, proc)
+    return program_of(words, environment(pid, proc)) if words else None
+
+
+def program_of(words: list[str], variables: dict[str, str]) -> ServerProgram | None:
+    """Read the command line of a llama-server, or of a script of that name; None for any other."""
     if words and _is_server(words[0]):
         count = 1
     elif len(words) > 1 and _is_server(words[1]) and _interprets(words[0]):
         count = 2
     else:
         return None
-    return _Program(words[:count], [*_as_flags(environment(pid, proc)), *words[count:]])
+    return ServerProgram(words[:count], [*_as_flags(variables), *words[count:]])
 
 
 def _is_server(word: str) -> bool:
@@ -175,7 +179,7 @@ def _interprets(word: str) -> bool:
 
 
 def _port(
-    pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]], proc: str
+    pid: int, program: ServerProgram, open_sockets: dict[int, tuple[int, int]], proc: str
 ) -> int | None:
     """Find the port that a process listens on."""
     try:
@@ -184,7 +188,7 @@ def _port(
         return None
     except OSError:
         # Another user's sockets are hidden: it is the one that it was told, if that user has it.
-        told = (_told_port(program.flags), procfs.owner(pid, proc))
+        told = (told_port(program.flags), procfs.owner(pid, proc))
         return told[0] if told in open_sockets.values() else None
     return _lowest(links, open_sockets)
 
@@ -194,7 +198,8 @@ def _lowest(links: set[str], open_sockets: dict[int, tuple[int, int]]) -> int | 
     return min(found, default=None)
 
 
-def _told_port(flags: list[str]) -> int:
+def told_port(flags: list[str]) -> int:
+    """Find the port that flags tell a server to listen on."""
     told = _told(flags, "--port")
     return int(told) if told.isdecimal() else DEFAULT_PORT
 
@@ -212,7 +217,7 @@ def _socket(flags: list[str], directory: str) -> str:
     return os.path.join(directory, host) if host.endswith(".sock") else ""
 
 
-def _without_secrets(flags: list[str]) -> list[str]:
+def without_secrets(flags: list[str]) -> list[str]:
     """Hide in flags what must not leave this host."""
     pairs = zip(["", *flags], flags)
     return [_HIDDEN if flag in _SECRETS else _without_secret(word) for flag, word in pairs]
@@ -241,12 +246,11 @@ def _maps(pid: int, proc: str) -> bytes:
         return b""
 
 
-def _variables(pid: int, proc: str) -> list[str]:
+def settings(given: dict[str, str]) -> list[str]:
     """List the other variables that stand for flags, and that for its keys, by their names.
 
     Their values stay here.
     """
-    given = environment(pid, proc)
     return sorted(name for name, value in given.items() if _is_setting(name, value))
 
 

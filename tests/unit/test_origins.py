@@ -248,6 +248,13 @@ OF_USER = Service(name="llama.service", scope="user")
             "it is in a container of docker (a), and `docker stop a` (as root) ends it",
         ),
         (
+            {"container": Container(runtime="docker", name="a", policy="always")},
+            (
+                "it is in a container of docker (a), and `docker stop a && docker update"
+                " --restart=no a` (as root) ends it"
+            ),
+        ),
+        (
             {"container": Container(runtime="podman", name="a", user="ann")},
             "it is in a container of podman (a), and `podman stop a` (as ann) ends it",
         ),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from reconciler.core.onboarding import model_names
+from reconciler.core.onboarding.kept import Kept, kept
 from reconciler.core.wording import preceded
 from reconciler.model.machine import ImportedFlags, Machine, Server, WeightsFile
 
@@ -21,6 +22,7 @@ class Candidate(NamedTuple):
     file: WeightsFile
     adopted: ImportedFlags | None = None
     server: Server | None = None
+    kept: Kept | None = None
 
 
 class _Served(NamedTuple):
@@ -43,21 +45,25 @@ def candidates(machine: Machine, adopted: Mapping[int, ImportedFlags]) -> tuple[
 
 
 def _served(machine: Machine, adopted: Mapping[int, ImportedFlags]) -> list[_Served]:
-    paths = {file.path for file in machine.weights}
-    seen = [(one, _seen_here(one, adopted[one.pid], paths)) for one in machine.servers]
+    seen = [(one, _seen_here(one, adopted[one.pid], machine)) for one in machine.servers]
     return [_Served(server, said, _own_name(server, said)) for server, said in seen if said.weights]
 
 
-def _seen_here(server: Server, said: ImportedFlags, paths: set[str]) -> ImportedFlags:
+def _seen_here(server: Server, said: ImportedFlags, machine: Machine) -> ImportedFlags:
     """Say what a server says in paths of its host."""
-    if server.container is None:
+    if server.container is None or machine.container_of(server) is not None:
         return said
     # The flags of a container have its own paths. What it maps into memory is seen from outside;
     # its folders are not.
-    return said.model_copy(update={"weights": _mapped(server, paths), "slots": ""})
+    return said.model_copy(update={"weights": _seen_outside(server, said, machine), "slots": ""})
 
 
-def _mapped(server: Server, paths: set[str]) -> str:
+def _seen_outside(server: Server, said: ImportedFlags, machine: Machine) -> str:
+    """Find the weights of a container on its host, empty where they are not seen there."""
+    told = machine.told_of(server)
+    if told is not None:
+        return told.outside(said.weights)
+    paths = {file.path for file in machine.weights}
     return next((path for path in server.mapped if path in paths), "")
 
 
@@ -72,12 +78,22 @@ def _named(served: list[_Served]) -> list[_Served]:
 
 
 def _not_served(machine: Machine, served: Iterable[_Served]) -> list[WeightsFile]:
-    known = {one.said.weights for one in served}
+    known = {_on_host(one.said.weights, one.server, machine) for one in served}
     return [file for file in machine.weights if is_model(file) and file.path not in known]
 
 
+def _on_host(path: str, server: Server, machine: Machine) -> str:
+    """Find a file of a server on its host, empty where it is seen in a container alone."""
+    container = machine.container_of(server)
+    return container.outside(path) if container is not None else path
+
+
 def _of_server(one: _Served, name: str, machine: Machine) -> Candidate:
-    return Candidate(name, _file_at(one.said.weights, machine), one.said, one.server)
+    path = one.said.weights
+    file = _file_at(_on_host(path, one.server, machine), machine)
+    # What is kept in a container has the paths of that.
+    file = file.model_copy(update={"path": path})
+    return Candidate(name, file, one.said, one.server, kept(one.server, machine))
 
 
 def _file_at(path: str, machine: Machine) -> WeightsFile:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reconciler.core.onboarding.candidates import Candidate, is_model, unseen
 from reconciler.core.onboarding.model_entry import entry
-from reconciler.core.onboarding.yaml_text import yaml_text
+from reconciler.core.onboarding.yaml_text import yaml_mapping, yaml_text
 from reconciler.core.wording import preceded
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Machine, WeightsFile
@@ -140,12 +140,8 @@ def _host(where: Where, gpu_problem: str, engines: Sequence[str]) -> Iterator[st
 
 def _access(where: Where) -> Iterator[str]:
     if where.access:
-        options = _options(where.access)
-        yield f"    access: {{kind: ssh, {options}}}   # ~/.ssh/config says the rest"
-
-
-def _options(access: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}: {yaml_text(value)}" for key, value in access.items())
+        access = yaml_mapping({"kind": "ssh", **where.access})
+        yield f"    access: {access}   # ~/.ssh/config says the rest"
 
 
 def _gpu(problem: str) -> Iterator[str]:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 
 from reconciler.core.onboarding.candidates import Candidate, place_of
-from reconciler.core.onboarding.yaml_text import yaml_text
+from reconciler.core.onboarding.kept import Kept
+from reconciler.core.onboarding.yaml_text import yaml_mapping, yaml_text
 from reconciler.core.phrases import size
 from reconciler.model.machine import KEY_VARIABLE, ImportedFlags, Machine, Server, WeightsFile
-from reconciler.model.origin import ROOT, Service
 from reconciler.model.spec import Task
 
 CONTEXT = 8192
@@ -31,30 +31,28 @@ def entry(one: Candidate, machine: Machine, program: str, port: int) -> Iterator
 
     `program` serves every model that does not name another; `port` is for what is not served yet.
     """
-    service = machine.service_of(one.server) if one.server is not None else None
     yield ""
-    yield from (f"  # {line}" for line in _origin(one, machine, service))
+    yield from (f"  # {line}" for line in _origin(one))
     yield f"  {yaml_text(one.name)}:"
     yield "    engine:"
-    yield from (f"      {line}" for line in _engine(one, machine, program, service))
+    yield from (f"      {line}" for line in _engine(one, machine, program))
     task = one.adopted.task if one.adopted is not None else _task(one.file)
     if task != "chat":
         yield f"    task: {task}"
-    if service is not None:
-        unit = f"unit: {yaml_text(service.name)}, scope: {service.scope}"
-        yield f"    launcher: {{kind: systemd, {unit}}}"
+    if one.kept is not None:
+        yield f"    launcher: {yaml_mapping(one.kept.launcher)}"
     yield f"    port: {port if one.server is None else one.server.port}"
 
 
-def _origin(one: Candidate, machine: Machine, service: Service | None) -> Iterator[str]:
+def _origin(one: Candidate) -> Iterator[str]:
     if one.server is None or one.adopted is None:
         yield _about(one.file)
         return
     by = f", {one.server.service.name}" if one.server.service else ""
     yield f"Served now {place_of(one.server)} by pid {one.server.pid} of {one.server.user}{by}."
     yield _about(one.file)
-    if service is not None:
-        yield from _kept(service, machine)
+    if one.kept is not None:
+        yield from _kept(one.kept)
     else:
         yield from _replaced(one.name, one.server, one.adopted)
 
@@ -72,16 +70,12 @@ def _longest_context(file: WeightsFile) -> str:
     return f"a context of up to {file.context_length} tokens" if file.context_length else ""
 
 
-def _kept(service: Service, machine: Machine) -> Iterator[str]:
+def _kept(kept: Kept) -> Iterator[str]:
     yield (
-        f"{service.name} keeps running as it is, with its own command line; what is said of it"
-        " here has to match that."
+        f"{kept.shown} keeps running as it is, with its own command line; what is said of it here"
+        " has to match that."
     )
-    if service.scope == "system" and machine.user != ROOT:
-        yield (
-            f"Before a switch {machine.user} must be allowed to start and stop it: see"
-            " docs/systemd.md."
-        )
+    yield from kept.remarks
 
 
 def _replaced(name: str, server: Server, adopted: ImportedFlags) -> Iterator[str]:
@@ -104,9 +98,7 @@ def _variables(server: Server) -> Iterator[str]:
         yield f"Its environment sets more: add {', '.join(flags)} to args, as flags."
 
 
-def _engine(
-    one: Candidate, machine: Machine, program: str, service: Service | None
-) -> Iterator[str]:
+def _engine(one: Candidate, machine: Machine, program: str) -> Iterator[str]:
     server, adopted = one.server, one.adopted
     yield "kind: llamacpp"
     if server is not None and server.program not in {"", program}:
@@ -114,8 +106,8 @@ def _engine(
     yield f"weights: {yaml_text(one.file.path)}"
     if server is not None:
         yield from _key(server)
-    # A service has its own command line: a guess could only contradict it.
-    yield from _sizes(one, guesses=service is None)
+    # What is kept has its own command line: a guess could only contradict it.
+    yield from _sizes(one, guesses=one.kept is None)
     if adopted is not None and adopted.slots:
         yield f"slots: {yaml_text(adopted.slots)}"
     yield from _guessed_args(one.file, machine) if adopted is None else _args(adopted.args)

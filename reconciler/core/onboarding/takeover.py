@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reconciler.core.onboarding.candidates import Candidate
 from reconciler.model.machine import LOOPBACK, Machine, Server
-from reconciler.model.origin import ROOT, Container, Service
+from reconciler.model.origin import ENGINES, ROOT, Container, Service
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 """Flags whose values a machine does not give away."""
@@ -65,7 +65,9 @@ def _strangers(found: Iterable[Candidate]) -> Iterator[tuple[str, Server]]:
 def _steps(machine: Machine, name: str, server: Server) -> Iterator[TakeoverStep]:
     service = machine.service_of(server)
     if service is None:
-        yield _ended(machine, name, server)
+        # A container that is kept stays as it is.
+        if machine.container_of(server) is None:
+            yield _ended(machine, name, server)
         return
     if server.key_source and not server.key_file:
         yield _named_key(machine, name, server, service)
@@ -134,12 +136,24 @@ def _ended(machine: Machine, name: str, server: Server) -> TakeoverStep:
 
 
 def _of_container(machine: Machine, container: Container, why: tuple[str, ...]) -> TakeoverStep:
-    inside = (
-        f"It runs in {container.shown}, which cannot be taken over in this version: reconciler"
-        " starts its weights outside."
-    )
     command, again = _ending(machine, container)
-    return TakeoverStep(command, (*why, inside, again))
+    inside = f"It runs in {container.shown}, {_why_not_kept(machine, container)}"
+    return TakeoverStep(
+        command, (*why, inside, "So reconciler would start its weights outside.", again)
+    )
+
+
+def _why_not_kept(machine: Machine, container: Container) -> str:
+    """Tell why a container cannot be kept as it is."""
+    if container.engine and container.service is None:
+        return "which is removed when it ends; made without `--rm`, it could be kept as it is."
+    if container.runtime in ENGINES and not container.engine:
+        return (
+            f"of which its engine does not tell {machine.user}: as root, or as a member of the"
+            " socket's group (which may do what root may), `reconciler init` would keep it as it"
+            " is."
+        )
+    return "which cannot be kept as it is in this version."
 
 
 def _ending(machine: Machine, container: Container) -> tuple[str, str]:
@@ -148,9 +162,10 @@ def _ending(machine: Machine, container: Container) -> tuple[str, str]:
     if service is not None:
         again = f"{service.name} runs the container, and would start it again after a kill."
         return _disable(machine, service, container.user), again
-    if not container.ending:
+    if not container.endings:
         return "", "End it where it is run: after a kill it is started again."
-    command = f"{_as_owner(machine, container.user)}{container.ending}"
+    owner = _as_owner(machine, container.user)
+    command = " && ".join(f"{owner}{one}" for one in container.endings)
     return command, "After a kill its restart policy may start it again."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._+-]*")
 _WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
@@ -14,3 +15,8 @@ def yaml_text(value: str) -> str:
     plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML
     # A string of JSON is one of YAML too.
     return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def yaml_mapping(words: Mapping[str, str]) -> str:
+    """Write words by their keys on one line."""
+    return f"{{{', '.join(f'{key}: {yaml_text(word)}' for key, word in words.items())}}}"

@@ -1,0 +1,59 @@
+"""Kept: what exists already, and is started and stopped as its operator made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from reconciler.model.found_container import FoundContainer
+from reconciler.model.machine import Machine, Server
+from reconciler.model.origin import ROOT, Service
+
+SOCKET = "/var/run/docker.sock"
+"""Where the docker launcher looks by itself."""
+
+
+class Kept(NamedTuple):
+    """A service or container: what it is called, its launcher's options, and what to know."""
+
+    shown: str
+    launcher: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
+
+
+def kept(server: Server, machine: Machine) -> Kept | None:
+    """Find what a server is kept by, None where that cannot be the unit of a model."""
+    service, container = machine.service_of(server), machine.container_of(server)
+    if service is not None:
+        return of_service(service, machine.user)
+    return of_container(container) if container is not None else None
+
+
+def of_service(service: Service, user: str) -> Kept:
+    """Describe a service, for a controller that runs as `user`."""
+    launcher = {"kind": "systemd", "unit": service.name, "scope": service.scope}
+    permission = (
+        f"Before a switch {user} must be allowed to start and stop it: see docs/systemd.md.",
+    )
+    needs_permission = service.scope == "system" and user != ROOT
+    return Kept(service.name, launcher, permission if needs_permission else ())
+
+
+def of_container(container: FoundContainer) -> Kept:
+    """Describe a container."""
+    launcher = {"kind": "docker", "container": container.name}
+    if container.socket != SOCKET:
+        launcher["socket"] = container.socket
+    shown = f"container {container.name}"
+    return Kept(shown, launcher, tuple(_of_container(container)))
+
+
+def _of_container(container: FoundContainer) -> Iterator[str]:
+    if container.policy in {"always", "unless-stopped"}:
+        yield (
+            f"Its restart policy is {container.policy}; `docker update --restart=no"
+            f" {container.name}` leaves it to reconciler when it runs."
+        )
+    for file in container.files:
+        if not file.outside and file.inside.endswith(".gguf"):
+            yield f"{file.inside} lies inside the container: mount its folder from the host."

@@ -1,0 +1,41 @@
+"""Found container: one that a host has, as its engine tells of it."""
+
+from typing import Literal
+
+from reconciler.model.names import Value
+
+
+class ContainerFile(Value):
+    """A file by its path in a container and on the host, empty where it is on no mount."""
+
+    inside: str
+    outside: str
+
+
+class FoundContainer(Value):
+    """A container, with what could be a model in it.
+
+    `serves`: its program is llama-server, with these `flags`; `variables` are the names of those
+    that are further flags, and `files` are what flags name or is in memory. `port` is the host's
+    where it is published, and the container's own otherwise. `removed`: it is, once it ends.
+    `project` and `service` are those of a compose file.
+    """
+
+    name: str
+    socket: str
+    image: str
+    running: bool
+    serves: bool
+    flags: tuple[str, ...]
+    variables: tuple[str, ...]
+    files: tuple[ContainerFile, ...]
+    network: Literal["host", "published", "own"]
+    port: int
+    policy: str
+    removed: bool
+    project: str = ""
+    service: str = ""
+
+    def outside(self, path: str) -> str:
+        """Find a file of it on the host, empty where that has none."""
+        return next((one.outside for one in self.files if one.inside == path), "")

@@ -1,0 +1,100 @@
+"""The engines that keep this host's containers, and what they tell of one by its id or name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from reconciler.onhost import docker_api
+from reconciler.onhost.problem import HostProblem
+
+SECONDS = 3.0
+CONTAINERS_LIMIT = 100
+_LOCAL = "unix://"
+_OK = 200
+
+Inspected = dict[str, Any]
+
+
+class KeptContainer(NamedTuple):
+    """A container, and the socket of the engine that keeps it."""
+
+    socket: str
+    seen: Inspected
+
+    @property
+    def name(self) -> str:
+        """What the commands of its engine call it."""
+        return str(self.seen["Name"]).lstrip("/")
+
+    @property
+    def policy(self) -> str:
+        """When its engine starts it again by itself; "no" for never."""
+        return str(self.seen["HostConfig"]["RestartPolicy"]["Name"] or "no")
+
+
+def sockets() -> list[str]:
+    """List the sockets that engines listen on here, those of this account and of the system."""
+    own = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    places = (
+        _told(os.environ.get("DOCKER_HOST", "")),
+        "/var/run/docker.sock",
+        f"{own}/docker.sock",
+        f"{own}/podman/podman.sock",
+        "/run/podman/podman.sock",
+    )
+    # One may be a link to another: podman-docker makes such.
+    found = {os.path.realpath(place): place for place in reversed(places) if _is_socket(place)}
+    return list(reversed(found.values()))
+
+
+def _told(host: str) -> str:
+    return host[len(_LOCAL) :] if host.startswith(_LOCAL) else ""
+
+
+def _is_socket(place: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(place).st_mode)
+    except OSError:
+        return False
+
+
+def kept(identifier: str) -> KeptContainer | None:
+    """Find a container by its id or name, None where no engine that answers has it."""
+    return next((one for place in sockets() if (one := _kept(place, identifier))), None)
+
+
+def _kept(place: str, identifier: str) -> KeptContainer | None:
+    seen = _asked(place, f"/containers/{quote(identifier, safe='')}/json")
+    return KeptContainer(place, seen) if isinstance(seen, dict) else None
+
+
+def every() -> list[KeptContainer]:
+    """List what each engine that answers keeps, running or not."""
+    return [one for place in sockets() for one in _every(place)]
+
+
+def _every(place: str) -> list[KeptContainer]:
+    listed = _asked(place, "/containers/json?all=1") or []
+    found = (_kept(place, one["Id"]) for one in listed[:CONTAINERS_LIMIT])
+    return [one for one in found if one is not None]
+
+
+def _asked(place: str, path: str) -> Any:  # noqa: ANN401 - it is JSON
+    """Ask an engine, None where it refuses or does not answer."""
+    try:
+        answer = docker_api.ask(place, "GET", path, SECONDS)
+    except HostProblem:
+        return None
+    return answer.value if answer.status == _OK else None
+
+
+def problem(place: str) -> str:
+    """Tell in words why an engine cannot be asked, "" where it answers."""
+    try:
+        answer = docker_api.ask(place, "GET", "/_ping", SECONDS)
+    except HostProblem as error:
+        return str(error)
+    return "" if answer.status == _OK else answer.said

@@ -1,0 +1,102 @@
+"""The containers of a host, with what a model could be made of: flags, files, port, policy.
+
+Nothing secret is told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reconciler.onhost import container_engine, places, servers
+from reconciler.onhost.places import NotMounted, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.onhost.container_engine import KeptContainer
+
+_HOST = "host"
+_COMPOSE = "com.docker.compose."
+
+Found = dict[str, Any]
+
+
+def found(serving: Iterable[Found]) -> list[Found]:
+    """Describe every container that an engine tells of; `serving` are the servers of the host."""
+    serving = [one for one in serving if one["container"]]
+    return [_described(one, _in(one, serving)) for one in container_engine.every()]
+
+
+def _in(one: KeptContainer, serving: Iterable[Found]) -> list[Found]:
+    return [server for server in serving if _is_in(server["container"], one.name, one.socket)]
+
+
+def _is_in(inside: Found, name: str, socket: str) -> bool:
+    return (inside["name"], inside.get("engine")) == (name, socket)
+
+
+def _described(one: KeptContainer, serving: list[Found]) -> Found:
+    seen = one.seen
+    config, settings, state = seen["Config"], seen["HostConfig"], seen["State"]
+    labels = config.get("Labels") or {}
+    program = servers.program_of([seen["Path"], *seen["Args"]], _variables(config))
+    flags = servers.without_secrets(program.flags) if program else []
+    inside = servers.told_port(flags)
+    published = _published(settings.get("PortBindings") or {}, inside)
+    return {
+        "name": one.name,
+        "socket": one.socket,
+        "image": config["Image"],
+        "running": bool(state["Running"] or state["Restarting"]),
+        "serves": bool(program or serving),
+        "flags": flags,
+        "variables": servers.settings(_variables(config)),
+        "files": _files(one, flags, serving),
+        "network": _HOST if settings["NetworkMode"] == _HOST else _own(published),
+        "port": published or inside,
+        "policy": one.policy,
+        "removed": bool(settings["AutoRemove"]),
+        "project": labels.get(f"{_COMPOSE}project", ""),
+        "service": labels.get(f"{_COMPOSE}service", ""),
+    }
+
+
+def _own(published: int) -> str:
+    return "published" if published else "own"
+
+
+def _variables(config: dict[str, Any]) -> dict[str, str]:
+    pairs = (one.partition("=") for one in config.get("Env") or ())
+    return {name: value for name, _, value in pairs}
+
+
+def _published(bindings: dict[str, Any], inside: int) -> int:
+    """Find the port of the host that leads to one of a container, 0 without one."""
+    found = [one["HostPort"] for one in bindings.get(f"{inside}/tcp") or ()]
+    return int(found[0]) if found and found[0].isdecimal() else 0
+
+
+def _files(one: KeptContainer, flags: list[str], serving: list[Found]) -> list[dict[str, str]]:
+    """List the files that flags name or that are in memory, by their paths in and outside."""
+    mounts = [(each["Destination"], each.get("Source", "")) for each in one.seen["Mounts"]]
+    place = Place(one.name, mounts, "")
+    words = [*flags, *(word for each in serving for word in (*each["flags"], *each["mapped"]))]
+    parts = (word.partition("=")[2] if word.startswith("--") else word for word in words)
+    paths = dict.fromkeys(path for path in parts if path.startswith("/"))
+    return [{"inside": path, "outside": _outside(path, place)} for path in paths]
+
+
+def _outside(path: str, place: Place) -> str:
+    """Find a path of a container on its host, "" where it is on no mount."""
+    try:
+        return places.on_host(path, place)
+    except NotMounted:
+        return ""
+
+
+def as_reached(server: Found, containers: Iterable[Found]) -> Found:
+    """Describe a server in a container that is told of by the port of the host."""
+    inside = server["container"]
+    kept = (one for one in containers if inside and _is_in(inside, one["name"], one["socket"]))
+    one = next(kept, None)
+    return {**server, "port": one["port"]} if one else server
