@@ -14,6 +14,7 @@ from reconciler.edge.http import HttpClient
 from tests.engine import EMBEDDED
 
 ANSWER_SECONDS = 300.0
+HEALTHY_SECONDS = 60.0
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -41,8 +42,7 @@ def bare_switch(
     old.terminate()
     old.wait()
     new = engine(port, model, context)
-    while not healthy(port):
-        time.sleep(0.01)
+    until_healthy(port)
     ask(port, 4)
     return time.perf_counter() - began, new
 
@@ -64,6 +64,15 @@ def engine(port: int, model: Path, context: int) -> subprocess.Popen[bytes]:
         "off",
     ]
     return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def until_healthy(port: int) -> None:
+    """Ask every 10 ms; raise TimeoutError."""
+    began = time.monotonic()
+    while not healthy(port):
+        if time.monotonic() > began + HEALTHY_SECONDS:
+            raise TimeoutError(f"nothing is healthy on port {port}")
+        time.sleep(0.01)
 
 
 def healthy(port: int) -> bool:
