@@ -17,6 +17,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.onhost import InDoubt
+from reconciler.model.reason import Reason
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
 
@@ -130,9 +131,11 @@ class Start(ModelStep):
     def _missing(self, world: Observed) -> tuple[str, ...]:
         seen = self.seen(world)
         found = (seen.binary, seen.flags, seen.weights)
-        problems = (self._to_fix(one.problem) for one in found if one)
+        problems = (self._to_fix(one.problem) for one in found if one and one.problem)
         power = world.power(self.host)
         return (*problems, "" if power == "on" else f"host {self.host} is {power}")
 
     def _to_fix(self, problem: str) -> str:
-        return f"{problem} (fix it, or what inventory.yaml says of {self.model})" if problem else ""
+        if isinstance(problem, Reason) and problem.fix:
+            return problem
+        return f"{problem} (fix it, or what inventory.yaml says of {self.model})"
