@@ -1,4 +1,4 @@
-"""A real dockerd for tests, apart from the machine; its containers run this machine's programs."""
+"""A real dockerd and a real podman for tests, apart from the machine, whose programs they run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[1]
-RIG = ROOT / "tests" / "rigs" / "dockerd"
+RIGS = ROOT / "tests" / "rigs"
+IMAGE = "localhost/empty"
 SECONDS = 30.0
 
 
@@ -33,10 +34,11 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Dockerd:
-    """A dockerd that listens on `socket`."""
+    """A container engine that listens on `socket`: a dockerd, or a podman by its `command`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: str = "docker") -> None:
         self.socket = str(folder / "docker.sock")
+        self.command = command
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask it something that it does not refuse."""
@@ -78,7 +80,7 @@ class Dockerd:
             "POST",
             f"/containers/create?name={name}",
             {
-                "Image": "empty",
+                "Image": IMAGE,
                 "Entrypoint": list(argv),
                 "WorkingDir": str(folder),
                 "Env": [f"PYTHONPATH={ROOT}"],
@@ -95,13 +97,30 @@ class Dockerd:
 
 @contextmanager
 def dockerd() -> Iterator[Dockerd]:
-    """Run one; it is gone, with all its containers, when the context ends."""
+    """Run a dockerd; it is gone, with all its containers, when the context ends."""
     need_root()
     need("dockerd", "curl")
-    with subprocess.Popen([RIG], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as rig:
+    with _rig("dockerd") as folder:
+        yield Dockerd(folder)
+
+
+@contextmanager
+def podman() -> Iterator[Dockerd]:
+    """Run podman's service; it is gone, with all its containers, when the context ends."""
+    need_root()
+    need("podman", "crun", "curl")
+    with _rig("podman") as folder:
+        yield Dockerd(folder, "podman")
+
+
+@contextmanager
+def _rig(name: str) -> Iterator[Path]:
+    with subprocess.Popen(
+        [RIGS / name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as rig:
         assert rig.stdin is not None
         assert rig.stdout is not None
         line = rig.stdout.readline().strip()
-        assert line, f"{RIG} did not come up; what it wrote is above"
-        yield Dockerd(Path(line))
+        assert line, f"{name} did not come up; what it wrote is above"
+        yield Path(line)
         rig.stdin.close()

@@ -10,19 +10,25 @@ import socket
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 
+from reconciler.onhost import docker_dialect
 from reconciler.onhost.bounded import HEADERS, Bounded, TooLarge
 from reconciler.onhost.problem import HostProblem, explain
 
 SECONDS = 10.0
 LIMIT = 8 * 1024 * 1024
 BODY_LIMIT = 1024 * 1024
+_HOST = "docker"
 
 
 class DockerAnswer(NamedTuple):
-    """What an engine answered, with at most the beginning of a long body."""
+    """What an engine answered, with at most the beginning of a long body.
+
+    `server` is what it calls itself.
+    """
 
     status: int
     body: bytes
+    server: str = ""
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - it is JSON
@@ -40,33 +46,46 @@ class DockerAnswer(NamedTuple):
         return " ".join(str(told).split()) if told else f"it answered {self.status}"
 
 
-def ask(place: str, method: str, path: str, seconds: float = SECONDS) -> DockerAnswer:
+def ask(
+    place: str,
+    method: str,
+    path: str,
+    seconds: float = SECONDS,
+    body: dict[str, Any] | None = None,
+) -> DockerAnswer:
     """Ask the engine that listens on a socket; raise HostProblem where there is no answer."""
+    engine = docker_dialect.of_socket(place)
     try:
         with Bounded(seconds, LIMIT, socket.AF_UNIX) as connection:
             connection.connect(place)
-            return _exchanged(connection, method, path)
+            return _exchanged(connection, method, path, body)
     except socket.timeout:
-        raise HostProblem(f"dockerd did not answer within {seconds:g} s ({place})") from None
+        raise HostProblem(
+            f"{engine.daemon} did not answer within {seconds:g} s ({place})"
+        ) from None
     except PermissionError:
         raise HostProblem(
             f"this account may not use {place}; add it to the group that owns the socket"
         ) from None
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise HostProblem(
-            f"dockerd does not answer ({place}: {explain(error)}); `systemctl status docker` says"
+            f"{engine.daemon} does not answer ({place}: {explain(error)}); `{engine.service}` says"
             " more, and socket: in inventory.yaml names another place"
         ) from error
     except (HTTPException, TooLarge, OSError) as error:
         raise HostProblem(
-            f"what listens on {place} answered as no dockerd does ({type(error).__name__}); name"
-            " its socket with socket: in inventory.yaml"
+            f"what listens on {place} answered as no {engine.daemon} does ({type(error).__name__});"
+            " name its socket with socket: in inventory.yaml"
         ) from error
 
 
-def _exchanged(connection: Bounded, method: str, path: str) -> DockerAnswer:
-    http = HTTPConnection("docker")
+def _exchanged(
+    connection: Bounded, method: str, path: str, body: dict[str, Any] | None
+) -> DockerAnswer:
+    http = HTTPConnection(_HOST)
     http.sock = connection
-    http.request(method, path, headers=HEADERS)
+    words = None if body is None else json.dumps(body)
+    http.request(method, path, words, {**HEADERS, "Content-Type": "application/json"})
     with http.getresponse() as response:
-        return DockerAnswer(response.status, response.read(BODY_LIMIT))
+        content = response.read(BODY_LIMIT)
+        return DockerAnswer(response.status, content, response.getheader("Server", ""))

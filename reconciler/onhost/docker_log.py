@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import calendar
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 LINE_LIMIT = 4096
 _HEAD = 8
@@ -18,18 +18,50 @@ _MARGIN = _SECOND // 20
 notes that once the process runs."""
 
 
-def written(content: bytes, since: str, *, is_tty: bool) -> list[tuple[str, str]]:
+class Span(NamedTuple):
+    """What is asked of a log, `since` a moment, and which of it counts: what is `after` one."""
+
+    since: str
+    after: str
+
+
+def span(state: dict[str, Any], end: str, run: str, *, by_second: bool) -> Span:
+    """Find what follows the `end` of an earlier answer, or without one the newest run."""
+    first = begun(state)
+    if not by_second:
+        return Span(end or first, end or first)
+    moment, _, of = end.partition(" ")
+    if of != run:
+        return Span(first, "")
+    # Lines are counted from the beginning of their second, or of their run.
+    second = shown(nanoseconds(moment) // _SECOND * _SECOND)
+    return Span(max(first, second, key=nanoseconds), moment)
+
+
+def end_of(moment: str, run: str, *, by_second: bool) -> str:
+    """Write where an answer ended: its last line's moment, and its run where that is needed."""
+    return f"{moment} {run}" if by_second else moment
+
+
+def written(content: bytes, after: str, *, is_tty: bool) -> list[tuple[str, str]]:
     """Read the lines that were written after a moment, each behind its own.
 
     A container with a terminal is told without frames.
     """
     parts = [content] if is_tty else _frames(content)
     lines = [line for part in parts for line in part.decode("utf-8", "replace").splitlines()]
-    pairs = [line.partition(" ") for line in lines]
-    after = nanoseconds(since)
-    return [
-        (at, line.rstrip("\r")[:LINE_LIMIT]) for at, _, line in pairs if nanoseconds(at) > after
-    ]
+    pairs = _told_apart(line.partition(" ") for line in lines)
+    last = nanoseconds(after)
+    return [(at, line.rstrip("\r")[:LINE_LIMIT]) for at, line in pairs if nanoseconds(at) > last]
+
+
+def _told_apart(lines: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield each line behind a moment of its own, also where only its second is told."""
+    second, number = "", 0
+    for at, _, line in lines:
+        number = number + 1 if at == second else 1
+        second = at
+        yield (at if "." in at else f"{at.rstrip('Z')}.{number:09}Z"), line
 
 
 def _frames(content: bytes) -> Iterator[bytes]:

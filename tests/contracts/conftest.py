@@ -10,7 +10,7 @@ import pytest
 from reconciler.ports import Access
 from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, reached
-from tests.dockers import Dockerd, dockerd
+from tests.dockers import Dockerd, dockerd, podman
 
 SUPERVISOR = """
 [Service]
@@ -33,6 +33,12 @@ async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 @pytest.fixture(scope="module")
 def docker() -> Iterator[Dockerd]:
     with dockerd() as one:
+        yield one
+
+
+@pytest.fixture(scope="module", name="podman")
+def its_service() -> Iterator[Dockerd]:
+    with podman() as one:
         yield one
 
 

@@ -34,7 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 SCOPES = ("system", "user")
-DOCKER = {"docker": "thread", "docker over ssh": "ssh"}
+DOCKER = {
+    "docker": ("thread", "docker"),
+    "docker over ssh": ("ssh", "docker"),
+    "podman": ("thread", "podman"),
+}
+"""Containers, with the access and the engine."""
+
 MARK = Mark(**running.mark("gemma3"))
 TALKER = "import signal; print('{}'); print('ready', flush=True); signal.pause()"
 
@@ -65,8 +71,8 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async with services(request.param, request.getfixturevalue("booted"), tmp_path) as one:
             yield one
     elif request.param in DOCKER:
-        way, engine = DOCKER[request.param], request.getfixturevalue("docker")
-        async with containers(way, engine, tmp_path) as one:
+        way, engine = DOCKER[request.param]
+        async with containers(way, request.getfixturevalue(engine), tmp_path) as one:
             yield one
     else:
         async with reached(request.param, tmp_path) as access:

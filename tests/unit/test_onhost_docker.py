@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.onhost import docker_api, docker_log
+from reconciler.onhost import bounded, docker_api, docker_log
 from reconciler.onhost.docker_api import DockerAnswer
 from reconciler.onhost.problem import HostProblem
 from reconciler.onhost.serve import answer
@@ -38,10 +38,11 @@ class Engine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **state: Any) -> None:
         self.state = {**STATE, **state}
         self.asked: list[str] = []
+        self.server = ""
         self.answers: dict[str, DockerAnswer] = {}
         monkeypatch.setattr(docker_api, "ask", self._ask)
 
-    def _ask(self, _: str, method: str, path: str, __: float) -> DockerAnswer:
+    def _ask(self, _: str, method: str, path: str, *__: object) -> DockerAnswer:
         word = path.removeprefix("/containers/gemma3/").partition("?")[0]
         if word != "json":
             self.asked.append(f"{method} {word}")
@@ -54,7 +55,8 @@ class Engine:
             "Config": {"Image": "llama", "Tty": True},
             "HostConfig": {"NetworkMode": "host", "AutoRemove": False},
         }
-        return self.answers.get(word, DockerAnswer(200, json.dumps(seen).encode()))
+        told = DockerAnswer(200, json.dumps(seen).encode(), self.server)
+        return self.answers.get(word, told)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_of_what_waits_to_be_started_again_every_try_is_ended(
         assert stopped(pid, run)["ok"]["rungs"] == []
     assert engine.asked == []
     said = stopped(0, "c" * 12 + "@before")
-    assert engine.asked == ["POST stop", "POST kill"]
+    assert set(engine.asked) == {"POST stop", "POST kill"}
     assert "is still there 0.1 s after SIGKILL" in said["error"]
 
 
@@ -115,13 +117,53 @@ def test_of_a_container_with_a_terminal_the_lines_come_without_frames(
     """The first words of a run may be a little older than what is called its start."""
     engine = Engine(monkeypatch)
     lines = [
-        f"2026-11-30T10:00:{at}Z {word}\r\n" for at, word in ((0, "w"), (1.46, "x"), (1.6, "y"))
+        f"2026-11-30T10:00:{at}Z {word}\r\n" for at, word in ((0.5, "w"), (1.46, "x"), (1.6, "y"))
     ]
     engine.answers["logs"] = DockerAnswer(200, "".join(lines).encode())
     log = {"do": "container-log", **GIVEN, "lines": 1}
     assert answer(log, "/") == {"ok": {"lines": ["y"], "end": "2026-11-30T10:00:1.6Z"}}
-    more = {**log, "after": "2026-11-30T10:00:00Z"}
+    more = {**log, "after": "2026-11-30T10:00:01Z"}
     assert answer(more, "/") == {"ok": {"lines": ["x"], "end": "2026-11-30T10:00:1.46Z"}}
+
+
+def test_of_an_engine_that_tells_whole_seconds_lines_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later run of the same container is told from its beginning."""
+    engine = Engine(monkeypatch)
+    lines = [f"2026-11-30T10:00:0{at}Z {word}\n" for at, word in ((2, "x"), (2, "y"), (3, "z"))]
+    engine.answers["logs"] = DockerAnswer(200, "".join(lines).encode(), "Libpod/4.3.1 (linux)")
+    engine.server = "Libpod/4.3.1 (linux)"
+    log = {"do": "container-log", **GIVEN, "lines": 2}
+    told = answer(log, "/")["ok"]
+    assert told["lines"] == ["y", "z"]
+    run = "c" * 12 + "@2026-11-30T10:00:01.5Z"
+    for end, after in (
+        (f"2026-11-30T10:00:02.000000001Z {run}", ["y", "z"]),
+        (told["end"], []),
+        ("2026-11-30T10:00:02.000000001Z before", ["x", "y"]),
+    ):
+        assert answer({**log, "after": end}, "/")["ok"]["lines"] == after
+
+
+def test_messages_name_the_engine_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch)
+    engine.server = "Libpod/4.3.1 (linux)"
+    said = answer({"do": "start-container", **GIVEN}, "/")["error"]
+    assert said.endswith("`podman logs gemma3` says more")
+    sockets = {
+        "/run/docker.sock": "`systemctl status docker`",
+        "/run/podman/podman.sock": "podman does not answer (/run/podman/podman.sock: ",
+        "/run/user/1000/podman/podman.sock": "`systemctl --user status podman.socket`",
+        "/run/user/1000/docker.sock": "`systemctl --user status docker`",
+    }
+    monkeypatch.undo()
+    monkeypatch.setattr(docker_api, "_exchanged", away)
+    monkeypatch.setattr(bounded.Bounded, "connect", away)
+    for place, words in sockets.items():
+        with pytest.raises(HostProblem) as told:
+            docker_api.ask(place, "GET", "/")
+        assert words in str(told.value)
 
 
 def test_a_moment_that_cannot_be_read_was_never() -> None:
@@ -166,6 +208,10 @@ def test_why_no_engine_answers_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(docker_api, "_exchanged", refused)
         with pytest.raises(HostProblem, match="add it to the group"):
             docker_api.ask(str(place), "GET", "/", 0.01)
+
+
+def away(*_: object) -> DockerAnswer:
+    raise FileNotFoundError
 
 
 def refused(*_: object) -> DockerAnswer:

@@ -39,16 +39,20 @@ class Options(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]+$",
         description="The container; that of the model's name unless it is named.",
     )
-    socket: str = Field(
-        default="/var/run/docker.sock",
+    socket: str | None = Field(
+        default=None,
         pattern=r"^/",
-        description="Where its engine listens.",
+        description=(
+            "Where its engine listens. Without it, the only one that answers of"
+            " /var/run/docker.sock and /run/podman/podman.sock and, in $XDG_RUNTIME_DIR,"
+            " docker.sock and podman/podman.sock."
+        ),
     )
 
 
 def inside(options: Options, model_name: str) -> Inside:
     """Name the container, whose paths are its own."""
-    return Inside(kind="docker", name=options.container or model_name, socket=options.socket)
+    return Inside(kind="docker", name=options.container or model_name, socket=options.socket or "")
 
 
 class Driver(GivenUnits):
@@ -61,4 +65,4 @@ class Driver(GivenUnits):
     def given(self, launcher: Kind, model_name: str) -> GivenContainer:
         """Name the container that a model's options mean."""
         options = Options.model_validate(launcher.options)
-        return GivenContainer(name=options.container or model_name, socket=options.socket)
+        return GivenContainer(name=options.container or model_name, socket=options.socket or "")

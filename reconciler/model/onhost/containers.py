@@ -8,7 +8,10 @@ from reconciler.model.onhost import READ_SECONDS, Action, InDoubt, Question
 
 
 class GivenContainer(Value):
-    """A container by its name, and the socket of the engine that keeps it."""
+    """A container by its name, and the socket of the engine that keeps it.
+
+    "" is the only one on the host that answers.
+    """
 
     name: str
     socket: str

@@ -1,0 +1,125 @@
+"""A container by its name, at the engine that keeps it, and what that says of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from reconciler.onhost import docker_api, docker_dialect, docker_sockets, process, procfs
+from reconciler.onhost.problem import HostProblem
+
+if TYPE_CHECKING:
+    from reconciler.onhost.docker_api import DockerAnswer
+
+_SHORT = 12
+_OK, _NOT_FOUND = 200, 404
+
+Inspected = dict[str, Any]
+
+
+class HeldContainer:
+    """A container, there or not.
+
+    `dialect` is that of the engine that answered last, or that its socket is called after.
+    """
+
+    def __init__(self, one: dict[str, Any]) -> None:
+        """Mean the container that a request names; raise HostProblem without an engine."""
+        self.name: str = one["name"]
+        self.socket = docker_sockets.found(one["socket"])
+        self.dialect = docker_dialect.of_socket(self.socket)
+
+    def ask(self, method: str, path: str, seconds: float = docker_api.SECONDS) -> DockerAnswer:
+        """Ask its engine about it."""
+        return self.ask_engine(method, f"/containers/{quote(self.name, safe='')}{path}", seconds)
+
+    def ask_engine(
+        self,
+        method: str,
+        path: str,
+        seconds: float = docker_api.SECONDS,
+        body: dict[str, Any] | None = None,
+    ) -> DockerAnswer:
+        """Ask its engine; raise HostProblem where there is no answer."""
+        answer = docker_api.ask(self.socket, method, path, seconds, body)
+        self.dialect = docker_dialect.of_server(answer.server)
+        return answer
+
+    def inspected(self) -> Inspected | None:
+        """Look at it, None where there is none; raise HostProblem when that is refused."""
+        answer = self.ask("GET", "/json")
+        seen = answer.value
+        if answer.status == _NOT_FOUND:
+            return None
+        if answer.status != _OK or not isinstance(seen, dict):
+            daemon = self.dialect.daemon
+            raise HostProblem(f"{daemon} does not tell of container {self.name}: {answer.said}")
+        return seen
+
+    def ending(self, state: dict[str, Any]) -> str:
+        """Tell how its program ended, as a clause."""
+        if state["OOMKilled"]:
+            return "the kernel ended it because memory ran out"
+        if state.get("Error"):
+            words = " ".join(state["Error"].split())
+            return f"{self.dialect.daemon} could not run it ({words})"
+        # What has been noticed to be over is told with its status a moment later.
+        is_noticed = not state["Running"] or state["Restarting"]
+        return f"it ended with status {state['ExitCode']}" if is_noticed else "it ended"
+
+    def unit(self, seen: Inspected) -> dict[str, Any] | None:
+        """Describe what runs of it; None when nothing does and nothing will by itself."""
+        if not runs(seen):
+            return None
+        main = first_process(seen)
+        return {
+            "identity": main or _no_process(seen),
+            "members": sorted({main["pid"], *procfs.offspring(main["pid"])}) if main else [],
+            "leader": main is not None,
+            "restarts": int(seen["RestartCount"]),
+            "argv": procfs.argv(main["pid"]) if main else [],
+            "ended": "" if main else self.ending(seen["State"]),
+            **_times(procfs.process(main["pid"]) if main else None),
+        }
+
+
+def runs(seen: Inspected | None) -> bool:
+    """Whether something of a container runs, or its engine will start it again by itself."""
+    return seen is not None and bool(seen["State"]["Running"] or docker_dialect.waits(seen))
+
+
+def _times(one: procfs.Process | None) -> dict[str, Any]:
+    """Tell since when a container's first process runs."""
+    if one is None:
+        return {"uptime": 0.0, "started_at": None}
+    uptime = procfs.age(one)
+    # The end of its first tick: what was written just before the start must not seem newer.
+    return {
+        "uptime": max(0.0, uptime),
+        "started_at": time.time() - uptime + 1 / procfs.ticks(),
+    }
+
+
+def first_process(seen: Inspected) -> dict[str, Any] | None:
+    """Identify a container's first process, None when it has none."""
+    pid = int(seen["State"]["Pid"])
+    # Between two tries of its restart policy a container says that it runs, and has no process.
+    one = process.identity(pid) if pid > 1 else None
+    return {**one, "invocation": invocation(seen)} if one else None
+
+
+def _no_process(seen: Inspected) -> dict[str, Any]:
+    """Make the identity of a container that has no process at this moment."""
+    none = {"pid": 0, "start": 0, "inode": 0, "boot_id": procfs.boot_id()}
+    return {**none, "invocation": invocation(seen)}
+
+
+def invocation(seen: Inspected | None) -> str:
+    """Name one run of a container."""
+    return f"{seen['Id'][:_SHORT]}@{seen['State']['StartedAt']}" if seen is not None else ""
+
+
+def exit_code(seen: Inspected | None) -> int | None:
+    """Tell how a container's last run ended."""
+    return int(seen["State"]["ExitCode"]) if seen is not None else None

@@ -1,0 +1,49 @@
+"""What container engines that share an API call themselves, and where they differ.
+
+Seen with dockerd 20.10.24 and podman 4.3.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Dialect(NamedTuple):
+    """What an engine is called, what a person types, and what says more of its service.
+
+    Of a line in a log it tells the second, or the nanosecond.
+    """
+
+    daemon: str
+    command: str
+    service: str
+    tells_seconds: bool = False
+
+
+DOCKER = Dialect("dockerd", "docker", "systemctl status docker")
+PODMAN = Dialect("podman", "podman", "systemctl status podman.socket", tells_seconds=True)
+
+
+def of_server(name: str) -> Dialect:
+    """Tell an engine by the `Server` field of its answers."""
+    return PODMAN if name.startswith("Libpod") else DOCKER
+
+
+def of_socket(place: str) -> Dialect:
+    """Guess who should listen on a socket, and as a service of whom."""
+    guess = PODMAN if "podman" in place else DOCKER
+    if "/run/user/" not in place:
+        return guess
+    return guess._replace(service=guess.service.replace("systemctl", "systemctl --user"))
+
+
+def waits(seen: Mapping[str, Any]) -> bool:
+    """Whether a container has no process, and its restart policy will start it again."""
+    state, policy = seen["State"], seen["HostConfig"].get("RestartPolicy") or {}
+    if state["Restarting"]:
+        return True
+    # podman does not say so: it is "stopped" between two tries, and "exited" once it stays down.
+    return state.get("Status") == "stopped" and policy.get("Name", "no") not in {"", "no"}
