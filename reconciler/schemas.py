@@ -20,6 +20,7 @@ from reconciler.model.status import Status
 from reconciler.render.documents import (
     ExplainDocument,
     HistoryDocument,
+    ImportDocument,
     KeysDocument,
     LogDocument,
     ValidDocument,
@@ -40,6 +41,7 @@ _DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "doctor": ("doctor", Findings),
     "explain": ("explain", ExplainDocument),
     "history": ("history", HistoryDocument),
+    "import": ("import", ImportDocument),
     "keys": ("key", KeysDocument),
     "logs": ("logs", LogDocument),
     "valid": ("validate", ValidDocument),

@@ -42,6 +42,7 @@ ACTS: dict[str, Sequence[Sequence[str]]] = {
     ),
     "use": (["use", "tiny-b", "--yes"], ["use", "tiny-b", "--yes", "--commit"], ["use", "tiny-q"]),
     "init": (["init", "new"], ["init", "new", "--yes"]),
+    "import": (["import", "docker", "new"], ["import", "gguf-dir", ".", "new"]),
     "retry": (["retry", "--yes"],),
     "restart": (["restart", "tiny-a", "--yes"], ["restart", "tiny-q"]),
     "rollback": (["rollback", "--yes"],),

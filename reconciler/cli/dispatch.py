@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from functools import partial
+from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from reconciler.cli.terminal import (
     say,
     write,
 )
+from reconciler.cli.verb_words import OF_FILES
 from reconciler.errors import Misused
 from reconciler.verbs.result import INTERRUPTED, OK, Outcome
 
@@ -36,7 +38,19 @@ if TYPE_CHECKING:
     from reconciler.verbs.result import Show
 
 CLEAR = "\x1b[H\x1b[2J"
-ACTS = {"apply", "use", "retry", "restart", "rollback", "hold", "resume", "watch", "serve", "init"}
+ACTS = {
+    "apply",
+    "use",
+    "retry",
+    "restart",
+    "rollback",
+    "hold",
+    "resume",
+    "watch",
+    "serve",
+    "init",
+    "import",
+}
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -65,6 +79,8 @@ def _loaded(asked: argparse.Namespace) -> App:
 
 
 def _state(asked: argparse.Namespace) -> str | None:
+    if asked.verb == "import":
+        return str(asked.words[-1])
     state: str | None = asked.directory if asked.verb == "init" else asked.state
     return state
 
@@ -197,6 +213,24 @@ async def _init(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     return await init.run(app, ask if can_ask else None, asked.host)
 
 
+async def _import(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import imports
+
+    return await imports.run(app, imports.ImportWords(asked.source, _source(asked), asked.host))
+
+
+def _source(asked: argparse.Namespace) -> str:
+    """Find the file or folder that is imported, "" for a source that needs none."""
+    *paths, _ = asked.words
+    expected = ["FILE"] if asked.source in OF_FILES else []
+    if len(paths) != len(expected):
+        way = " ".join(("reconciler import", asked.source, *expected, "DIR"))
+        raise Misused(f"found {len(asked.words)} words after {asked.source}, expected `{way}`")
+    # A folder of another host is that host's; a file is read here.
+    is_here = asked.host is None or asked.source == "compose"
+    return "".join(str(Path(one).absolute()) if is_here else one for one in paths)
+
+
 async def _use(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import lend, use
 
@@ -304,6 +338,7 @@ async def _resume(asked: argparse.Namespace, app: App) -> Outcome[Value]:
 
 _CALLS: Mapping[str, Callable[[argparse.Namespace, App], Awaitable[Outcome[Value]]]] = {
     "init": _init,
+    "import": _import,
     "doctor": _doctor,
     "try_power": _try_power,
     "validate": _validate,

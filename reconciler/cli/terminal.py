@@ -198,6 +198,10 @@ def _text_of(verb: str) -> Callable[[dict[str, Any], Look], str]:
         from reconciler.render import onboarding_text  # noqa: PLC0415 - for these two alone
 
         return onboarding_text.init_text if verb == "init" else onboarding_text.doctor_text
+    if verb == "import":
+        from reconciler.render.import_text import import_text  # noqa: PLC0415 - for this one alone
+
+        return import_text
     if verb == "key":
         from reconciler.render.keys_text import keys_text  # noqa: PLC0415 - for this one alone
 

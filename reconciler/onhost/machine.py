@@ -43,14 +43,15 @@ _MODEL = re.compile(r"^Model:\s+(.*)$", re.MULTILINE)
 def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[str, Any]:
     """Answer what there is.
 
-    `search` says whether to look for weights, `folders` which folders to judge.
+    `search` says whether to look for weights, `places` where, None for everywhere; `folders` which
+    folders to judge.
     """
     proc, user = os.path.join(root, "proc"), procfs.account(os.geteuid())
     listening = servers.servers(proc)
     containers = found_containers.found(listening)
     serving = [found_containers.as_reached(one, containers) for one in listening]
     found = (
-        _weights(serving, containers, root)
+        _weights(serving, containers, request.get("places"), root)
         if request.get("search", True)
         else search.Search([], "")
     )
@@ -80,14 +81,18 @@ def _hardware(root: str) -> dict[str, Any]:
 
 
 def _weights(
-    serving: list[dict[str, Any]], containers: list[dict[str, Any]], root: str
+    serving: list[dict[str, Any]],
+    containers: list[dict[str, Any]],
+    places: list[str] | None,
+    root: str,
 ) -> search.Search:
-    """Find the weights that servers and containers name, and those where models usually are."""
+    """Find the weights that servers and containers name, and those in places."""
     proc = os.path.join(root, "proc")
     told = [path for one in serving for path in _named(one, proc)]
     told += [file["outside"] for one in containers for file in one["files"] if _is_model(file)]
     environments = [os.environ, *(servers.environment(one["pid"], proc) for one in serving)]
-    return search.search(search.places(os.path.expanduser("~"), environments, root), told)
+    usual = search.places(os.path.expanduser("~"), environments, root)
+    return search.search(usual if places is None else places, told)
 
 
 def _servers(

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from reconciler.model.explanation import Explanation
+from reconciler.model.importing import ImportRow
 from reconciler.model.key_scope import KeyScope
 from reconciler.model.machine import Machine
 from reconciler.model.names import Digest, Value
@@ -153,6 +154,22 @@ class InitDocument(Value):
     notes: tuple[str, ...] = Field(description="What could not be seen, and what that means.")
     steps: tuple[NextStep, ...] = Field(description="What to do before `apply`, in this order.")
     plan: PlanDocument = Field(description="The plan over both files.")
+
+
+class ImportDocument(Value):
+    """What `import` made of a source, and of everything that it says."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    source: str = Field(description="What was read.")
+    directory: str = Field(description="Where the files are.")
+    files: tuple[str, ...] = Field(description="Their names; none where no model was found.")
+    git: str = Field(description="What became of them in git.")
+    models: tuple[str, ...] = Field(description="The models that the inventory names.")
+    served: tuple[str, ...] = Field(description="Those of them that run now.")
+    rows: tuple[ImportRow, ...] = Field(description="What became of each thing that was found.")
+    plan: PlanDocument | None = Field(
+        default=None, description="The plan over both files; null where no model was found."
+    )
 
 
 class Managed(Value):

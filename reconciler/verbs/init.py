@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,17 +10,12 @@ from typing import Protocol
 from reconciler.core.onboarding import candidates, draft_files, takeover
 from reconciler.core.onboarding.candidates import Candidate
 from reconciler.core.onboarding.draft_files import InitAnswers
-from reconciler.errors import Misused, Refused
-from reconciler.model import address
-from reconciler.model.facts import Fact, Unknown
-from reconciler.model.gpu import Gpu
+from reconciler.errors import Refused
 from reconciler.model.machine import ImportedFlags, Machine, Server
-from reconciler.model.names import NAME_PATTERN
 from reconciler.model.onhost.host import AskMachine
-from reconciler.model.spec import Kind
-from reconciler.ports import HostReaders, StateFolder
+from reconciler.ports import StateFolder
 from reconciler.render.documents import InitDocument, NextStep
-from reconciler.verbs import machine_probe
+from reconciler.verbs import new_host
 from reconciler.verbs import plan as plan_verb
 from reconciler.verbs.context import Reader
 from reconciler.verbs.result import Outcome
@@ -49,8 +43,8 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
     Misused.
     """
     app.folder.refuse_taken()
-    where = _where(to)
-    machine, gpu_problem = await _look(_readers(app, where))
+    where = new_host.where(to)
+    machine, gpu_problem = await new_host.look(new_host.readers(app, where), AskMachine())
     found = candidates.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
     # Elsewhere the demo's models would have nothing to run with.
     if to is not None and not found:
@@ -80,55 +74,11 @@ def _files(texts: draft_files.FileDrafts, units: Mapping[str, str]) -> dict[str,
     return {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **units}
 
 
-def _where(to: str | None) -> draft_files.Where:
-    """Name the host that is meant; an address that makes no name is called gpu-host."""
-    if to is None:
-        return draft_files.HERE
-    user, _, place = to.rpartition("@")
-    label = place.partition(".")[0].lower()
-    access = {"address": place, "user": user} if user else {"address": place}
-    return draft_files.Where(label if _is_name(label) else "gpu-host", access)
-
-
-def _is_name(label: str) -> bool:
-    # The first part of an IP address would be a number.
-    return re.fullmatch(NAME_PATTERN, label) is not None and not label.isdecimal()
-
-
-def _readers(app: Beginning, where: draft_files.Where) -> HostReaders:
-    if where.access is None:
-        return app.readers(machine_probe.HERE)
-    _refuse_address(where.access["address"], where.access.get("user", ""))
-    return app.readers(machine_probe.at(where.host, Kind(kind="ssh", options=dict(where.access))))
-
-
-def _refuse_address(machine: str, user: str) -> None:
-    try:
-        address.machine(machine)
-        if user:
-            address.account(user)
-    except ValueError as error:
-        found = f"{user}@{machine}".lstrip("@")
-        raise Misused(
-            f"found --host {found}, expected an address that ssh can reach, such as llm@gpu-box.lan"
-        ) from error
-
-
 def _there(step: takeover.TakeoverStep, to: str | None) -> NextStep:
     """Write a step as it is typed here."""
     elsewhere = to is not None and step.command
     command = f"ssh -t {to} {shlex.quote(step.command)}" if elsewhere else step.command
     return NextStep(why=step.why, command=command)
-
-
-async def _look(readers: HostReaders) -> tuple[Machine, str]:
-    """See what is there, and why memory of its accelerators cannot be read, "" when it can.
-
-    Raise Unreachable.
-    """
-    machine = await machine_probe.machine(readers.access, AskMachine())
-    gpu: Fact[Gpu] = await readers.gpu.gpu()
-    return machine, gpu.reason if isinstance(gpu, Unknown) else ""
 
 
 def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> InitAnswers:

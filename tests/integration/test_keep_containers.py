@@ -68,8 +68,11 @@ class Kept:
         return alone.run(init.run, alone, None).document.model_dump(mode="json")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.command(*words, "--state", "stack")
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "reconciler", *words, "--state", "stack"],
+            [sys.executable, "-m", "reconciler", *words],
             cwd=self.folder,
             env={**os.environ, "XDG_STATE_HOME": str(self.folder / "xdg")},
             capture_output=True,
@@ -127,3 +130,25 @@ def test_a_stranger_in_a_container_is_ended_by_its_name_and_stays_away(here: Kep
     refused = here.run("plan")
     assert refused.returncode == 4
     assert "`docker stop gemma && docker update --restart=no gemma`" in refused.stdout
+
+
+def test_every_container_is_imported_and_the_plan_is_empty(here: Kept) -> None:
+    here.serve()
+    here.docker.create("db", ["/bin/sleep", "100"], here.folder)
+    imported = here.command("import", "docker", "stack")
+    assert imported.returncode == 0, imported.stdout + imported.stderr
+    assert "carried   container gemma: model gemma" in imported.stdout
+    assert "left out  container db: image empty: its program is no llama-server" in imported.stdout
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+    again = here.command("import", "docker", "stack")
+    assert again.returncode == 4
+    here.docker.remove("db")
+
+
+def test_a_folder_of_weights_is_imported_and_an_empty_one_ends_with_1(here: Kept) -> None:
+    weights_in(here.folder / "models")
+    assert here.command("import", "gguf-dir", "models", "stack").returncode == 0
+    assert "llama-1-64x2:" in (here.folder / "stack" / "inventory.yaml").read_text()
+    nothing = here.command("import", "gguf-dir", "slots", "other")
+    assert (nothing.returncode, (here.folder / "other").exists()) == (1, False)
+    assert here.command("import", "gguf-dir", "other").returncode == 64

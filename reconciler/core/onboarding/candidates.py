@@ -9,6 +9,7 @@ from typing import NamedTuple
 from reconciler.core.onboarding import model_names
 from reconciler.core.onboarding.kept import Kept, kept
 from reconciler.core.wording import preceded
+from reconciler.model.importing import ImportRow
 from reconciler.model.machine import ImportedFlags, Machine, Server, WeightsFile
 
 BESIDE = {"mmproj", "adapter", "imatrix", "vocab"}
@@ -23,6 +24,12 @@ class Candidate(NamedTuple):
     adopted: ImportedFlags | None = None
     server: Server | None = None
     kept: Kept | None = None
+    rows: tuple[ImportRow, ...] = ()
+
+    @property
+    def serves(self) -> bool:
+        """Whether a server runs that has it."""
+        return self.server is not None and self.server.pid > 0
 
 
 class _Served(NamedTuple):
@@ -90,13 +97,14 @@ def _on_host(path: str, server: Server, machine: Machine) -> str:
 
 def _of_server(one: _Served, name: str, machine: Machine) -> Candidate:
     path = one.said.weights
-    file = _file_at(_on_host(path, one.server, machine), machine)
+    file = file_at(_on_host(path, one.server, machine), machine)
     # What is kept in a container has the paths of that.
     file = file.model_copy(update={"path": path})
     return Candidate(name, file, one.said, one.server, kept(one.server, machine))
 
 
-def _file_at(path: str, machine: Machine) -> WeightsFile:
+def file_at(path: str, machine: Machine) -> WeightsFile:
+    """Find what is known of a file of the host, which is its path at least."""
     return next((file for file in machine.weights if file.path == path), _unread(path))
 
 

@@ -31,10 +31,14 @@ class InitAnswers(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Which host the files are about: its name, and how it is reached, None for this machine."""
+    """Which host the files are about, and what looked at it.
+
+    `access` is how it is reached, None for this machine.
+    """
 
     host: str = LOCAL
     access: Mapping[str, str] | None = None
+    by: str = "reconciler init"
 
 
 HERE = Where()
@@ -61,7 +65,7 @@ def draft(
     if not found:
         return _demo_files(machine)
     inventory = _inventory(machine, found, answers, gpu_problem, where)
-    return FileDrafts(_wish(machine, found, answers), _text(inventory))
+    return FileDrafts(_wish(machine, found, answers, where.by), _text(inventory))
 
 
 def _demo_files(machine: Machine) -> FileDrafts:
@@ -82,10 +86,10 @@ def _demo(machine: Machine) -> Iterator[str]:
     yield from _not_written(machine, ())
 
 
-def _wish(machine: Machine, found: Sequence[Candidate], answers: InitAnswers) -> str:
-    serving = [one.name for one in found if one.server is not None]
+def _wish(machine: Machine, found: Sequence[Candidate], answers: InitAnswers, by: str) -> str:
+    serving = [one.name for one in found if one.serves]
     if serving:
-        return _desired(machine, _names(serving), "What was served when `reconciler init` looked.")
+        return _desired(machine, _names(serving), f"What was served when `{by}` looked.")
     if answers.active is not None:
         return _desired(machine, _names(answers.active), "As you answered.")
     why = (
@@ -116,12 +120,13 @@ def _inventory(
 ) -> Iterator[str]:
     program, why = _program(machine, found, answers)
     yield (
-        f"# What exists on {machine.name}, as `reconciler init` found it. Every guess says why;"
-        " change what is wrong."
+        f"# What exists on {machine.name}, as `{where.by}` found it. Every guess says why; change"
+        " what is wrong."
     )
     yield "version: 1"
     yield from _host(where, gpu_problem, _engines(program, why))
-    if not program:
+    # What is kept has its own program.
+    if not program and any(one.kept is None for one in found):
         yield f"# {why}"
     yield "models:"
     for one in found:

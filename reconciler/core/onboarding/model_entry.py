@@ -9,6 +9,7 @@ from reconciler.core.onboarding.candidates import Candidate, place_of
 from reconciler.core.onboarding.kept import Kept
 from reconciler.core.onboarding.yaml_text import yaml_mapping, yaml_text
 from reconciler.core.phrases import size
+from reconciler.model.importing import ImportRow
 from reconciler.model.machine import KEY_VARIABLE, ImportedFlags, Machine, Server, WeightsFile
 from reconciler.model.spec import Task
 
@@ -48,13 +49,25 @@ def _origin(one: Candidate) -> Iterator[str]:
     if one.server is None or one.adopted is None:
         yield _about(one.file)
         return
-    by = f", {one.server.service.name}" if one.server.service else ""
-    yield f"Served now {place_of(one.server)} by pid {one.server.pid} of {one.server.user}{by}."
+    yield _serves(one.server)
     yield _about(one.file)
     if one.kept is not None:
         yield from _kept(one.kept)
     else:
         yield from _replaced(one.name, one.server, one.adopted)
+    yield from map(_remark, one.rows)
+
+
+def _serves(server: Server) -> str:
+    if not server.pid:
+        return "It did not run when it was looked at."
+    by = f", {server.service.name}" if server.service else ""
+    return f"Served now {place_of(server)} by pid {server.pid} of {server.user}{by}."
+
+
+def _remark(row: ImportRow) -> str:
+    instead = f"; {row.instead}" if row.instead else ""
+    return f"{row.became.capitalize()}, {row.where}: {row.key}: {row.why}{instead}."
 
 
 def _about(file: WeightsFile) -> str:

@@ -29,6 +29,16 @@ def names(paths: Sequence[str], taken: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(found)
 
 
+def distinct(words: Iterable[str]) -> tuple[str, ...]:
+    """Make a name of each word, with a number where another one has it."""
+    used: set[str] = set()
+    found: list[str] = []
+    for word in words:
+        found.append(_free(slug(word), used))
+        used.add(found[-1])
+    return tuple(found)
+
+
 def slug(text: str) -> str:
     """Turn a text into a name that desired.yaml may use."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")

@@ -83,10 +83,12 @@ class AskNvidia(Question):
 class AskMachine(Question):
     """Ask what there is for serving models, as `model.machine.Machine` holds it.
 
-    `search` says whether to look for GGUF files, which may take some seconds; `folders` names
+    `search` says whether to look for GGUF files, which may take some seconds: those that servers
+    and containers name, and those in `places`; None: where models usually are. `folders` names
     folders to judge.
     """
 
     do: Literal["machine"] = "machine"
     search: bool = True
+    places: tuple[str, ...] | None = None
     folders: tuple[str, ...] = ()
