@@ -35,10 +35,11 @@ class Allowance:
 class Allotment:
     """One request's part in the allowance of its key."""
 
+    _state: State = ""
+    _is_let = False
+
     def __init__(self, requester: Requester, allowance: Allowance) -> None:
         self._requester, self._allowance = requester, allowance
-        self._state: State = ""
-        self._is_let = False
 
     def take(self, *, waits: bool) -> Refusal | None:
         """Wait or go, unless that is too many.

@@ -273,11 +273,12 @@ class ClientConnection(asyncio.Protocol):
         if not self._keeps or self._closes:
             self.close()
             return
+        self._since = self.passage.ended
         if self._reader.whole or self._ahead:
             # Not at once: a thousand requests that are all refused would be a thousand calls deep.
             self._loop.call_soon(self._go_on)
         else:
-            self._go_on()
+            self._busy = False
 
     def _over(self, *, is_gone: bool) -> None:
         self.passage.ends(is_gone=is_gone)
@@ -285,7 +286,6 @@ class ClientConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         self._busy = False
-        self._since = self.passage.ended
         # Who reads none of the answers is given no more: they would pile up here.
         if self._paused is None:
             self._read_on()

@@ -146,9 +146,9 @@ class EngineConnection(asyncio.Protocol):
         if self._owed:
             self._read_body(received)
         elif self._parser is None and (found := self._found(received)) is not None:
-            self._owed = found.length
-            self._tell(self._precedent.head(found.digits))
-            self._read_body(received[found.size :])
+            self._owed, digits, size = found
+            self._tell(self._precedent.head(digits))
+            self._read_body(received[size:])
         else:
             self._parse(received)
 

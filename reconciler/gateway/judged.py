@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from reconciler.gateway.head import Refusal, Request
@@ -11,9 +10,9 @@ from reconciler.gateway.naming import Spoken
 from reconciler.gateway.routes import Entered
 from reconciler.model.gateway import LARGEST_BODY
 
-NAME = b"X-Request-ID: %(name)b\r\n"
-NAMES: Mapping[Spoken, bytes] = {"anthropic": NAME + b"request-id: %(name)b\r\n"}
-"""Where clients look for the name of their request; Anthropic's SDK looks elsewhere."""
+NAME = b"X-Request-ID: %b\r\n"
+ANTHROPICS = b"request-id: %b\r\n"
+"""Where clients look for the name of their request, and Anthropic's SDK does."""
 
 UNAUTHORIZED = 401
 UNAUTHORIZED_SECONDS = 0.05
@@ -51,10 +50,16 @@ class Judged(NamedTuple):
     largest: int = LARGEST_BODY
     length: int | None = None
 
+    def again(self, name: bytes, length: int) -> Judged:
+        """The same of another request, by its name and the length of its body."""
+        found, _, spoken, let, closes, is_head, largest, _ = self
+        return Judged(found, name, spoken, let, closes, is_head, largest, length)
+
     @property
     def lines(self) -> bytes:
         """What its answer says beside what the engine says, as it is written."""
-        return NAMES.get(self.spoken, NAME) % {b"name": self.name} + self.let
+        name = ANTHROPICS % self.name if self.spoken == "anthropic" else b""
+        return NAME % self.name + name + self.let
 
     @property
     def delay(self) -> float:

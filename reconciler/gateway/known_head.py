@@ -5,7 +5,7 @@ Who keeps a connection sends the same head each time, but for the length of the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from reconciler.gateway.head import LONGEST_NUMBER, is_length
 
@@ -15,15 +15,9 @@ OTHER_LINES = 2
 """The lines of a head beside its fields: the first, and the empty one."""
 
 
-class Sized(NamedTuple):
-    """A head that is known, at the front of what came: the length of the body, and its own.
-
-    `digits` are the former as it was written, b"" where it was not.
-    """
-
-    length: int
-    digits: bytes
-    size: int
+Sized: TypeAlias = tuple[int, bytes, int]
+"""Of a head that is known, at the front of what came: the length of the body, the same as it was
+written, b"" where it was not, and the length of the head."""
 
 
 class KnownHead(NamedTuple):
@@ -38,12 +32,10 @@ class KnownHead(NamedTuple):
             return None
         begin = len(self.before)
         if not self.behind:
-            return Sized(0, b"", begin)
+            return 0, b"", begin
         end = received.find(self.behind, begin, begin + LONGEST_NUMBER + len(self.behind))
         digits = received[begin : max(end, begin)]
-        if not is_length(digits):
-            return None
-        return Sized(int(digits), digits, end + len(self.behind))
+        return (int(digits), digits, end + len(self.behind)) if digits.isdigit() else None
 
 
 NOTHING_KNOWN = KnownHead(b"", b"")

@@ -76,7 +76,7 @@ class RequestReader:
     @property
     def weight(self) -> int:
         """How many bytes of bodies are held here."""
-        return self.held + (sum(len(one.body) for one in self.whole) if self.whole else 0)
+        return len(self._body) + (sum(len(one.body) for one in self.whole) if self.whole else 0)
 
     def feed(self, received: bytes) -> None:
         """Read what came."""
@@ -129,14 +129,23 @@ class RequestReader:
         """Read what came; give what was not looked at."""
         if self._owed:
             return self._read_body(received)
-        found = None if self.is_reading else self._known.found(received)
-        judged = None if found is None else self._judge.again(found.length)
-        if found is None or judged is None:
+        known = None if self.is_reading else self._known.found(received)
+        if known is None:
             return self._parse(received)
+        length, _, size = known
+        judged = self._judge.again(length)
+        if judged is None:
+            return self._parse(received)
+        self._fresh, end = b"", size + length
+        if end <= len(received) and length <= judged.largest:
+            # All of it is here: nothing of it has to be kept for later.
+            self.begun += 1
+            self.whole.append(WholeRequest(judged, received[size:end], keeps=True, version="1.1"))
+            return received[end:]
         self.on_message_begin()
-        self._fresh, self._owed = b"", found.length
+        self._owed = length
         self._take(judged)
-        return self._read_body(received[found.size :])
+        return self._read_body(received[size:])
 
     def _read_body(self, received: bytes) -> bytes:
         """Read what came behind a head that was known."""

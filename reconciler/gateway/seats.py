@@ -5,6 +5,7 @@ The only truth of the data path that changes, and only ever in the event loop.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import anyio
@@ -92,7 +93,7 @@ class Seats:
         self._seats: dict[str, Seat] = {}
         self._lobbies: dict[str, SeatsLobby] = {}
         self._main: str | None = None
-        self._allowances = dict[str, Allowance]()
+        self._allowances = defaultdict[str, Allowance](Allowance)
         self.names = self.origins = frozenset[str]()
         self.largest = LARGEST_BODY
         self.note = ""
@@ -154,7 +155,7 @@ class Seats:
 
     def allowance(self, requester: Requester) -> Allowance:
         """The requests of a key."""
-        return self._allowances.setdefault(requester.name, Allowance())
+        return self._allowances[requester.name]
 
     def leave(self) -> None:
         """Tell all who wait, and who ask from now on, that this process ends."""

@@ -30,13 +30,15 @@ class SignsOfLife:
     An engine says nothing, not even that it will answer, while it reads a long prompt.
     """
 
+    has_answered = False
+    """Whether the head of the answer is that of these signs, not the engine's."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _tail = b""
+    _is_heard = _has_head = False
+
     def __init__(self, client: Answering, spoken: Spoken) -> None:
         self._client, self._spoken = client, spoken
-        self._timer: asyncio.TimerHandle | None = None
-        self._tail = b""
-        self._is_heard = self._has_head = False
-        self.has_answered = False
-        """Whether the head of the answer is that of these signs, not the engine's."""
 
     def begin(self) -> None:
         """Give them from now on."""

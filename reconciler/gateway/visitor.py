@@ -47,4 +47,4 @@ class Visitor:
             return None
         if not self._doorkeeper.lets_in(last.requester, last.ground):
             return None
-        return last.judged._replace(name=last.given or new_id(), length=length)
+        return last.judged.again(last.given or new_id(), length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.gateway.known_head import NOTHING_KNOWN, Sized, known_head
+from reconciler.gateway.known_head import NOTHING_KNOWN, known_head
 
 LINE = b"POST / HTTP/1.1\r\n"
 HEAD = LINE + b"Host: a\r\ncontent-length:  12 \r\nX: 1\r\n\r\n"
@@ -13,14 +13,14 @@ BODY = b"hello, world"
 
 def test_the_same_head_is_found_whatever_its_length() -> None:
     known = known_head(HEAD + BODY, 3)
-    assert known.found(HEAD + BODY) == Sized(12, b"12", len(HEAD))
+    assert known.found(HEAD + BODY) == (12, b"12", len(HEAD))
     longer = HEAD.replace(b"12", b"1024")
-    assert known.found(longer) == Sized(1024, b"1024", len(longer))
+    assert known.found(longer) == (1024, b"1024", len(longer))
 
 
 def test_a_head_without_a_length_has_no_body() -> None:
     head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    assert known_head(head, 1).found(head + head) == Sized(0, b"", len(head))
+    assert known_head(head, 1).found(head + head) == (0, b"", len(head))
 
 
 @pytest.mark.parametrize(
