@@ -162,7 +162,7 @@ class ClientConnection(asyncio.Protocol):
     def _next(self) -> None:
         """Answer the next whole request, if none is under way."""
         while self._reader.whole and not self._busy:
-            told, body, self._keeps, self._version = self._reader.whole.popleft()
+            told, body, self._keeps, self._version = self._reader.whole.pop(0)
             self.passage = Passage(told.name, self._loop.time, self._since)
             found, self._beside, self._busy = told.found, told.lines, True
             if isinstance(found, Refusal):

@@ -9,7 +9,6 @@ import httptools
 
 from reconciler.gateway.answer_head import (
     CODING,
-    NO_HEAD,
     NO_PRECEDENT,
     answer_head,
     fault,
@@ -62,7 +61,7 @@ class EngineConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._listener: Listener | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        self._head = NO_HEAD
+        self._has_head = False
         self._fields: list[Field] = []
         self._reason = self._fresh = b""
         self._precedent, self._owed = NO_PRECEDENT, 0
@@ -93,7 +92,7 @@ class EngineConnection(asyncio.Protocol):
         """Send a whole request; `bodiless`: its answer has no body, whatever its head says."""
         self._listener, self._bodiless, self._may_upgrade = listener, bodiless, may_upgrade
         self._parser = None
-        self._head, self._ended, self._broken = NO_HEAD, None, ""
+        self._has_head, self._ended, self._broken = False, None, ""
         self._until_closed, self._owed = False, 0
         self.heard, self.used = 0, self.used + 1
         if self._transport is not None:
@@ -129,7 +128,7 @@ class EngineConnection(asyncio.Protocol):
         if listener is None:
             self.abort()
             return
-        if self._head is NO_HEAD:
+        if not self._has_head:
             self.heard += len(received)
         listener.on_read()
         try:
@@ -154,7 +153,7 @@ class EngineConnection(asyncio.Protocol):
 
     def _found(self, received: bytes) -> Sized | None:
         """The head at the front of what came, if it is the last one, but for its length."""
-        may_be = self._head is NO_HEAD and not self._bodiless and not self._may_upgrade
+        may_be = not self._has_head and not self._bodiless and not self._may_upgrade
         return self._precedent.known.found(received) if may_be else None
 
     def _read_body(self, received: bytes) -> None:
@@ -177,7 +176,7 @@ class EngineConnection(asyncio.Protocol):
             self._broken = f"its answer is not HTTP: {error}"
         except httptools.HttpParserUpgrade as found:
             self._upgrade(received[found.args[0] :])
-        if self._head is NO_HEAD and self.heard > LARGEST_HEAD:
+        if not self._has_head and self.heard > LARGEST_HEAD:
             self._broken = f"the head of its answer is larger than {LARGEST_HEAD} bytes"
 
     def _upgrade(self, first: bytes) -> None:
@@ -211,7 +210,7 @@ class EngineConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a field of the head; behind the body they are dropped."""
-        if self._head is NO_HEAD:
+        if not self._has_head:
             self._fields.append((name, value))
         elif name.lower() == CODING and self._is_read:
             self._broken = "its answer tells its transfer coding behind its body"
@@ -221,7 +220,7 @@ class EngineConnection(asyncio.Protocol):
         if self._parser is None or self._listener is None or not self._is_read:
             return
         status, fresh, self._fresh = self._parser.get_status_code(), self._fresh, b""
-        head = answer_head(status, self._reason, self._fields)
+        head, self._fields = answer_head(status, self._reason, self._fields), []
         self._broken = fault(head)
         if self._broken or status < FINAL:
             return
@@ -235,7 +234,7 @@ class EngineConnection(asyncio.Protocol):
             self._ended = False
 
     def _tell(self, head: AnswerHead) -> None:
-        self._head = head
+        self._has_head = True
         if self._listener is not None:
             self._listener.on_head(head)
 
@@ -246,7 +245,7 @@ class EngineConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Take that the answer is whole."""
-        if self._parser is not None and self._head is not NO_HEAD and self._is_read:
+        if self._parser is not None and self._has_head and self._is_read:
             # Only here is it right: asked later, the parser always says no.
             self._ended = self._parser.should_keep_alive()
             if not self._ended:

@@ -116,7 +116,8 @@ class Exchange:
 
     async def _connect(self, seat: Seat, pool: Pool) -> None:
         try:
-            self._send(await pool.connect(), pool)
+            engine, self._connecting = await pool.connect(), None
+            self._send(engine, pool)
         except (OSError, TimeoutError) as error:
             # Nothing was sent, so nothing is lost by waiting until the next look finds out why.
             seat.close(f"it accepts no connection ({str(error) or 'too late'})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import httptools
@@ -52,8 +51,8 @@ class RequestReader:
         """Take what judges a head, and what tells a client that it may send the body."""
         self._judge, self._welcome = judge, welcome
         self._known, self._fresh, self._owed = NOTHING_KNOWN, b"", 0
-        self._parser = httptools.HttpRequestParser(self)
-        self.whole: deque[WholeRequest] = deque()
+        self._parser: httptools.HttpRequestParser | None = None
+        self.whole: list[WholeRequest] = []
         self.begun = self._came = 0
         self.is_reading = self.is_deaf = False
         """Whether a request has begun and is not whole, and whether no more is read."""
@@ -92,6 +91,9 @@ class RequestReader:
                 rest = self._read(rest)
         except httptools.HttpParserError as error:
             self.fail(self._unread(error))
+        # It takes a kilobyte, and a thousand connections may wait for what they asked.
+        if not self.is_reading:
+            self._parser = None
         # The body of what was refused is not waited for: what follows cannot be told from it.
         # And the parser keeps a field until it is whole, and tells of no piece of it.
         if self.is_reading and (self._is_refused or self._is_all_frame):
@@ -99,8 +101,7 @@ class RequestReader:
 
     def close(self) -> None:
         """Read nothing any more, and let go of the parser, which points back here."""
-        self.is_deaf = True
-        del self._parser
+        self.is_deaf, self._parser = True, None
 
     def fail(self, refusal: Refusal) -> None:
         """Refuse what is being read, and read nothing more."""
@@ -120,7 +121,7 @@ class RequestReader:
         return self._raw > self.held + 2 * LARGEST_HEAD + self._chunks * CHUNK_FRAME
 
     def _unread(self, error: Exception) -> Refusal:
-        version = self._parser.get_http_version()
+        version = self._parser.get_http_version() if self._parser is not None else "0.0"
         if version in READ_VERSIONS:
             return Refusal(400, f"this is not HTTP: {error}")
         return Refusal(505, f"found HTTP/{version}, expected HTTP/1.1 or HTTP/1.0")
@@ -158,6 +159,8 @@ class RequestReader:
 
     def _parse(self, received: bytes) -> bytes:
         """Parse what came; give what the parser did not look at."""
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
         try:
             self._parser.feed_data(received)
         except httptools.HttpParserUpgrade as found:
@@ -205,7 +208,7 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """Judge the head before anything of the body is taken."""
-        if self._is_resumed:
+        if self._is_resumed or self._parser is None:
             self._is_resumed = False
             return
         method, self._version = self._parser.get_method(), self._parser.get_http_version()
@@ -242,6 +245,8 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """Take a whole request; it waits for those before it."""
+        if self._parser is None:
+            return
         # Only here it is right: asked later, the parser always says no.
         keeps = self._parser.should_keep_alive()
         if self._parser.should_upgrade() and not self._is_refused:
@@ -258,7 +263,7 @@ class RequestReader:
         if self._judged is not None:
             whole = WholeRequest(self._judged, bytes(self._body), keeps, self._version)
             self.whole.append(whole)
-        self._body = bytearray()
+        self._begin()
 
 
 HEAD_TOO_LARGE = Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes")
