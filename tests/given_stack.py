@@ -31,6 +31,8 @@ class GivenStack(Stack):
         weights = weights_in(folder)
         text = INVENTORY.format(port=self.port, weights=weights, launcher=launcher)
         (folder / "state" / "inventory.yaml").write_text(text)
-        (folder / "slots").mkdir()
-        options = embedded.Options(weights=str(weights))
+        (folder / "slots").mkdir(exist_ok=True)
+        kept = folder / "slots" / "another-name"
+        kept.mkdir()
+        options = embedded.Options(weights=str(weights), slots=str(kept.parent))
         self.given = embedded.command(options, "another-name", self.port).argv

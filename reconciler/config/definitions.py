@@ -17,7 +17,7 @@ from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 from reconciler.model.spec import Capabilities, HostSpec, Kind, Via
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from reconciler.model.inventory import Host, Inventory, Model
     from reconciler.ports import OptionsCatalog
@@ -123,6 +123,16 @@ def _of_environment(
         yield Problem("inventory", (*place, variable), sentence, at_key=True)
 
 
+def _missing(options: BaseModel, needed: Sequence[str], at: KeyPath) -> Iterator[Problem]:
+    """Find what a command line cannot be made without."""
+    for key in needed:
+        if getattr(options, key) is None:
+            described = type(options).model_fields[key].description
+            yield Problem(
+                "inventory", (*at, key), f"is missing; expected: {described}", at_key=True
+            )
+
+
 class _Drivers:
     """What the catalog makes of drivers and their options, and what it objects to."""
 
@@ -177,18 +187,14 @@ class _Drivers:
         if not (options and others):
             return None
         engine, launcher = _kind(model.engine, options), _kind(model.launcher, others)
-        is_ours = self._catalog.capabilities("launcher", launcher).keeps_conversations
+        is_ours = self._catalog.capabilities("launcher", launcher).owns
         self.problems += _of_environment(model, engine, at, defaults, is_ours=is_ours)
+        if is_ours:
+            self.problems += _missing(options, self._catalog.needed(engine.kind), (*at, "engine"))
         command = self._catalog.command(engine.kind, options, name, model.port, model.gpus)
         inside = self._catalog.inside(launcher, name)
-        return Definition(engine, launcher, command, self._can(engine, is_ours=is_ours), inside)
-
-    def _can(self, engine: Kind, *, is_ours: bool) -> Capabilities:
-        capabilities = self._catalog.capabilities("engine", engine)
-        # Saved slots are proven against a command line that is known; that of a service which is
-        # there already is not ours.
-        keeps = capabilities.keeps_conversations and is_ours
-        return capabilities.model_copy(update={"keeps_conversations": keeps})
+        can = self._catalog.capabilities("engine", engine)
+        return Definition(engine, launcher, command, can, inside)
 
     def _knows(self, role: str, kind: str, path: KeyPath, *, at_key: bool = False) -> bool:
         kinds = self._catalog.kinds(role)

@@ -81,6 +81,11 @@ class DriverCatalog:
         command: Command = self._module("engine", kind).command(options, model_name, port, gpus)
         return command
 
+    def needed(self, engine: str) -> tuple[str, ...]:
+        """List the options without which no command line of this kind of engine can be made."""
+        needed: tuple[str, ...] = getattr(self._module("engine", engine), "NEEDED", ())
+        return needed
+
     def inside(self, launcher: Kind, model_name: str) -> Inside | None:
         """Name the container whose paths a model's command line has, None for the host."""
         module = self._module("launcher", launcher.kind)
@@ -155,9 +160,15 @@ class DriverCatalog:
     def _model(
         self, model: ModelSpec, access: Access, launchers: dict[str, Launcher]
     ) -> ModelPorts:
+        launcher: Any = launchers[model.launcher.kind]
+        module = self._module("engine", model.engine.kind)
+        options, wall = module.Options.model_validate(model.engine.options), self._clock.wall
         reached = Within(access, model.inside) if model.inside else access
-        engine = self._driver("engine", model.engine, model, reached, self._clock.wall)
-        return ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, files=engine)
+        if self.capabilities("launcher", model.launcher).owns:
+            engine = module.Driver(options, model, reached, wall)
+        else:
+            engine = module.given(options, model, reached, launcher.command, wall)
+        return ModelPorts(launcher=launcher, engine=engine, files=engine)
 
     # The kind decides which port it is.
     def _driver(self, role: str, kind: Kind, *rest: object) -> Any:  # noqa: ANN401

@@ -109,7 +109,8 @@ class FakeCatalog:
             return Capabilities()
         powers = role == "power"
         return Capabilities(
-            keeps_conversations=role in {"engine", "launcher"},
+            keeps_conversations=role == "engine",
+            owns=role == "launcher",
             can_wake=powers,
             can_suspend=powers and bool(kind.options["suspends"]),
             can_shut_down=powers,
@@ -125,5 +126,12 @@ class FakeCatalog:
         cards = [f"--cards={','.join(map(str, gpus))}"] if gpus else []
         return Command(argv=("fake-engine", model_name, f"--port={port}", *cards, *words))
 
+    def needed(self, engine: str) -> tuple[str, ...]:
+        """List none: their options insist on what they need."""
+        _ = engine
+        return ()
+
     def inside(self, launcher: Kind, model_name: str) -> Inside | None:
         """Name no container: nothing here runs in one."""
+        _ = launcher, model_name
+        return None

@@ -318,7 +318,8 @@ class Saved(Value):
 class Weights(Value):
     """A model's weights file; `problem` is also of a file that its command line names beside it.
 
-    `keepable` says whether a saved conversation can come back, `remedy` what would help.
+    `keepable` says whether a saved conversation can come back, `unkept` why not where that is not
+    because of its architecture, `remedy` what would help.
     """
 
     path: str
@@ -331,6 +332,7 @@ class Weights(Value):
     kv_bytes_per_token: int = 0
     memory_bytes: int = 0
     keepable: bool = True
+    unkept: str = ""
     remedy: str = ""
     written_on_start: bool = False
 

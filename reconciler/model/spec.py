@@ -3,7 +3,13 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from reconciler.model.names import Digest, HostName, ModelName, Value
 from reconciler.model.place import Inside
@@ -36,7 +42,11 @@ class Command(Value):
 
 
 class Capabilities(Value):
-    """What drivers can do, as data for the planner."""
+    """What drivers can do, as data for the planner.
+
+    `owns` says of a launcher that what it starts has a command line of ours. That is asked while
+    models are defined, and kept nowhere.
+    """
 
     keeps_conversations: bool = False
     can_wake: bool = False
@@ -44,6 +54,7 @@ class Capabilities(Value):
     can_shut_down: bool = False
     can_testify: bool = False
     can_cut: bool = False
+    owns: bool = Field(default=False, exclude=True)
 
 
 class ModelSpec(Value):

@@ -255,10 +255,13 @@ def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
     return {"path": path, "problem": {"found": found, "fix": fix}, "size": 0, "modified_ns": 0}
 
 
-def place(path: str, folder: bool) -> dict[str, Any]:
-    """Answer in words why a file or a folder cannot be read, empty when it can."""
+def place(path: str, folder: bool, *, written: bool = False) -> dict[str, Any]:
+    """Answer in words why a file or a folder cannot be read, or written, empty when it can."""
     reason = _unreadable(path, folder)
-    return {"problem": f"{path} cannot be read{reason}" if reason else ""}
+    if reason or not written:
+        return {"problem": f"{path} cannot be read{reason}" if reason else ""}
+    barred = f"{path} cannot be written by this user; check its permission bits"
+    return {"problem": "" if os.access(path, os.W_OK) else barred}
 
 
 def _unreadable(path: str, folder: bool) -> str:

@@ -181,6 +181,12 @@ def living() -> dict[int, Process]:
     return {one.pid: one for one in map(alive, pids()) if one}
 
 
+def environment(pid: int, proc: str = "/proc") -> dict[str, str]:
+    """Read a process's environment; {} where it is hidden."""
+    entries = _environment(pid, proc).decode("utf-8", "replace").split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
 def mark_text(pid: int, proc: str = "/proc") -> str | None:
     """Read the mark in a process's environment as it was written; None without one of ours."""
     environment = b"\0" + _environment(pid, proc)

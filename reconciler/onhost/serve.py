@@ -71,6 +71,11 @@ def _tail(request: Request, directory: str) -> Request:
     return files.tail(_path(request, directory), lines, after)
 
 
+def _place(request: Request, directory: str) -> Request:
+    written = bool(request.get("written"))
+    return files.place(_path(request, directory), request["folder"], written=written)
+
+
 def _path(request: Request, directory: str) -> str:
     return files.absolute(request["path"], directory)
 
@@ -99,7 +104,7 @@ _KINDS: dict[str, Served] = {
     "page": _Later("http_probe", "page"),
     "program": lambda asked, directory: files.program(asked["program"], directory),
     "flags": _Later("flags", "refusal"),
-    "place": lambda asked, directory: files.place(_path(asked, directory), asked["folder"]),
+    "place": _place,
     "same-file": _Later("identity", "same"),
     "gguf": lambda asked, directory: _load("gguf").header(_path(asked, directory)),
     "fingerprint": _Later("fingerprint", "fingerprint"),
@@ -117,6 +122,8 @@ _KINDS: dict[str, Served] = {
     "stop": lambda asked, _: _load("terminate").stop(asked),
     "services": _Later("systemd", "services"),
     "service-log": _Later("systemd", "log"),
+    "service-command": _Later("given", "of_service"),
+    "container-command": _Later("given", "of_container"),
     "start-service": _Later("systemd", "start"),
     "stop-service": _Later("systemd", "stop"),
     "containers": _Later("docker", "containers"),

@@ -171,14 +171,14 @@ def _newest(name: str, scope: str) -> list[str]:
         return newest
     # What just ended may have written what journald has not read yet; not every account may ask it
     # to.
-    _run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
+    run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
     return newest if _journal(scope, 1, newest) else _of(name, scope)
 
 
 def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
     """Read the last lines of the journal that fit, None when none does."""
     argv = [*_JOURNAL, f"--lines={lines}", *which]
-    *written, cursor = _run(argv, scope).splitlines() or [""]
+    *written, cursor = run(argv, scope).splitlines() or [""]
     if not written:
         return None
     shown = [line[:LINE_LIMIT] for line in written[-lines:]]
@@ -336,7 +336,7 @@ def _states(names: list[str], scope: str) -> list[State]:
 def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
     argv = ["systemctl", f"--{scope}", "--no-pager"]
     argv += ["show", *words] if verb == "show" else _order(verb, *words)
-    return _run(argv, scope, may_fail=may_fail)
+    return run(argv, scope, may_fail=may_fail)
 
 
 def _order(verb: str, *words: str) -> list[str]:
@@ -345,7 +345,7 @@ def _order(verb: str, *words: str) -> list[str]:
     return ["--no-ask-password", "--quiet", verb, *flags, "--", name]
 
 
-def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
+def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     """Run a program of systemd's and return what it said; raise HostProblem with its own words."""
     try:
         done = commands.run(argv, SECONDS, _environment(scope))

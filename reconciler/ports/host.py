@@ -311,6 +311,10 @@ class OptionsCatalog(Protocol):
         """
         ...
 
+    def needed(self, engine: str) -> tuple[str, ...]:
+        """List the options without which no command line of this kind of engine can be made."""
+        ...
+
     def inside(self, launcher: Kind, model_name: str) -> Inside | None:
         """Name the container whose paths a model's command line has, None for the host. Pure."""
         ...

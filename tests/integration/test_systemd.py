@@ -38,12 +38,14 @@ def test_a_service_and_a_process_take_turns(here: ServiceStack) -> None:
     assert here.serves()
     assert here.engines() == {}
     assert here.run("plan", "--detailed-exitcode").returncode == 0
-    assert here.talk()["prompt_n"] > 0
+    assert here.talk()["prompt_n"] > 1
     here.desire("tiny-a")
-    assert "1 conversation lost" in here.run("plan").stdout
     here.apply()
     assert not here.serves()
     assert list(here.engines()) == ["tiny-a"]
+    here.desire("tiny-b")
+    here.apply()
+    assert here.talk()["prompt_n"] == 1, "its conversation came back"
 
 
 def test_a_service_that_was_there_before_is_adopted(here: ServiceStack) -> None:

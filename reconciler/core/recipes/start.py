@@ -88,8 +88,9 @@ def _conversations(
         return Recipe((_restore_draft(change, back),) if fitting_slots(back) else (), notes)
     if weights is None or weights.keepable or model.conversations == "drop":
         return Recipe(())
-    what = weights.architecture or "this model"
-    return Recipe((), (f"{model.name}: conversations cannot be kept with {what}{remedy(weights)}",))
+    why = weights.unkept and f": {weights.unkept}"
+    why = why or f" with {weights.architecture or 'this model'}"
+    return Recipe((), (f"{model.name}: conversations cannot be kept{why}{remedy(weights)}",))
 
 
 def _defined(wanted: Slice, model_name: str) -> ModelSpec:

@@ -210,7 +210,8 @@ def _unable(seen: ModelSight) -> str:
     """Why nothing of this model, or of any on its server, can ever come back."""
     weights, activity = seen.weights, seen.activity
     if weights is not None and not weights.keepable:
-        return f"{weights.architecture or 'this model'} cannot restore them{remedy(weights)}"
+        why = weights.unkept or f"{weights.architecture or 'this model'} cannot restore them"
+        return f"{why}{remedy(weights)}"
     return UNCOUNTED if activity and activity.uncounted else ""
 
 

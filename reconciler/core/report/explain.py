@@ -171,8 +171,8 @@ def _unkept_by_definition(model: ModelSpec) -> str:
 def _unkept_by_weights(weights: Weights | None) -> str:
     if weights is None or weights.keepable:
         return ""
-    model = weights.architecture or "this model"
-    return f"{model} cannot restore them{preceded('; ', weights.remedy)}"
+    why = weights.unkept or f"{weights.architecture or 'this model'} cannot restore them"
+    return f"{why}{preceded('; ', weights.remedy)}"
 
 
 def _unkept_by_unit(model: ModelSpec, observed: Observed, host: str) -> str:

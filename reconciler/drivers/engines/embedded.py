@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from reconciler.drivers.engines.llama import launch_config
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
+from reconciler.drivers.engines.llama.given import GivenEngine
 from reconciler.drivers.engines.llama.launch_config import Setup
 from reconciler.drivers.engines.llama.option_types import (
     CONTEXT,
@@ -33,6 +34,7 @@ from reconciler.model.spec import Capabilities, Command, ModelSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from reconciler.drivers.engines.llama.given import ReadCommand
     from reconciler.ports import Access
 
 CAPABILITIES = Capabilities(keeps_conversations=True)
@@ -103,6 +105,14 @@ class Driver(LlamaEngine):
     ) -> None:
         """Use the host behind `access`; `wall` tells seconds since the epoch."""
         super().__init__(options.setup(), model, access, wall)
+
+
+def given(
+    options: Options, model: ModelSpec, access: Access, read: ReadCommand,
+    wall: Callable[[], float],
+) -> GivenEngine:  # fmt: skip
+    """Make one whose command line is an operator's; `read` tells that of a model's unit."""
+    return GivenEngine(options.setup(), lambda _: _code(), model, access, read, wall)
 
 
 def _code() -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconciler.drivers.engines.llama import import_flags, launch_config
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
+from reconciler.drivers.engines.llama.given import GivenEngine
 from reconciler.drivers.engines.llama.launch_config import Setup
 from reconciler.drivers.engines.llama.option_types import (
     CONTEXT,
@@ -32,10 +33,14 @@ from reconciler.model.spec import Capabilities, Command, ModelSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from reconciler.drivers.engines.llama.given import ReadCommand
     from reconciler.model.machine import ImportedFlags, Server
     from reconciler.ports import Access
 
 CAPABILITIES = Capabilities(keeps_conversations=True)
+
+NEEDED = ("weights",)
+"""The options without which no command line can be made."""
 
 
 class Options(BaseModel):
@@ -46,7 +51,10 @@ class Options(BaseModel):
     binary: File = Field(
         default="llama-server", description="The program: a name on the PATH, or a path."
     )
-    weights: File = Field(description=WEIGHTS)
+    weights: File | None = Field(
+        default=None,
+        description=f"{WEIGHTS} A service or a container that exists already says it itself.",
+    )
     context: Annotated[int, Field(ge=1), WHOLE] | None = Field(
         default=None, description=f"{CONTEXT} Without it, the model's own."
     )
@@ -62,7 +70,7 @@ class Options(BaseModel):
         return Setup(
             program=(self.binary,),
             code=_code(self.binary),
-            weights=self.weights,
+            weights=self.weights or "",
             context=self.context,
             parallel=self.parallel,
             slots=self.slots,
@@ -97,3 +105,11 @@ class Driver(LlamaEngine):
     ) -> None:
         """Use the host behind `access`; `wall` tells seconds since the epoch."""
         super().__init__(options.setup(), model, access, wall)
+
+
+def given(
+    options: Options, model: ModelSpec, access: Access, read: ReadCommand,
+    wall: Callable[[], float],
+) -> GivenEngine:  # fmt: skip
+    """Make one whose command line is an operator's; `read` tells that of a model's unit."""
+    return GivenEngine(options.setup(), _code, model, access, read, wall)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.drivers.launchers.shared.given import GivenUnits
 from reconciler.model.onhost.containers import (
+    AskContainerCommand,
     AskContainerLog,
     AskContainers,
     GivenContainer,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from reconciler.model.spec import Kind
 
 CAPABILITIES = Capabilities()
-"""Conversations are not kept: what a saved slot depends on stands in a command line that is not
-ours."""
 
 
 class Options(BaseModel):
@@ -59,7 +58,7 @@ class Driver(GivenUnits):
     """The launcher of containers. Source: the API of their engine."""
 
     what, option = "container", "container"
-    asks, asks_log = AskContainers, AskContainerLog
+    asks, asks_log, asks_command = AskContainers, AskContainerLog, AskContainerCommand
     starts, stops = StartContainer, StopContainer
 
     def given(self, launcher: Kind, model_name: str) -> GivenContainer:

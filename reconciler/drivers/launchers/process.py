@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access, Evidence
 
-CAPABILITIES = Capabilities(keeps_conversations=True)
+CAPABILITIES = Capabilities(owns=True)
 
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0

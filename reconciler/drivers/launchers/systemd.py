@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.drivers.launchers.shared.given import GivenUnits
-from reconciler.model.onhost.services import AskServiceLog, AskServices, StartService, StopService
+from reconciler.model.onhost.services import (
+    AskServiceCommand,
+    AskServiceLog,
+    AskServices,
+    StartService,
+    StopService,
+)
 from reconciler.model.origin import Service
 from reconciler.model.spec import Capabilities
 
@@ -19,8 +25,6 @@ if TYPE_CHECKING:
     from reconciler.model.spec import Kind
 
 CAPABILITIES = Capabilities()
-"""Conversations are not kept: what a saved slot depends on stands in a command line that is not
-ours."""
 
 
 class Options(BaseModel):
@@ -42,7 +46,7 @@ class Driver(GivenUnits):
     """The launcher of services. Source: systemctl show, and the journal."""
 
     what, option = "service", "unit"
-    asks, asks_log = AskServices, AskServiceLog
+    asks, asks_log, asks_command = AskServices, AskServiceLog, AskServiceCommand
     starts, stops = StartService, StopService
 
     def given(self, launcher: Kind, model_name: str) -> Service:

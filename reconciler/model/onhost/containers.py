@@ -24,6 +24,12 @@ class AskContainers(Question):
     containers: tuple[GivenContainer, ...]
 
 
+class AskContainerCommand(Question, GivenContainer):
+    """Ask for a container's command line, as `model.given_command.GivenCommand` holds it."""
+
+    do: Literal["container-command"] = "container-command"
+
+
 class AskContainerLog(Question, GivenContainer):
     """Ask for the last lines of a container's newest run and their `end`.
 

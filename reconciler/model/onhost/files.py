@@ -6,11 +6,12 @@ from reconciler.model.onhost import READ_SECONDS, Action, Batch, InDoubt, OfPlac
 
 
 class AskPlace(OfPlace, Question):
-    """Ask why a file, or a folder, cannot be read."""
+    """Ask why a file, or a folder, cannot be read, or also be written into."""
 
     do: Literal["place"] = "place"
     path: str
     folder: bool = False
+    written: bool = False
 
 
 class AskSameFile(Question):

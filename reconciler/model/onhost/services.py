@@ -14,6 +14,12 @@ class AskServices(Question):
     services: tuple[Service, ...]
 
 
+class AskServiceCommand(Question, Service):
+    """Ask for a service's command line, as `model.given_command.GivenCommand` holds it."""
+
+    do: Literal["service-command"] = "service-command"
+
+
 class AskServiceLog(Question, Service):
     """Ask for the last lines of a service's newest start and their `end`.
 

@@ -42,7 +42,7 @@ from reconciler.model.onhost.answers import understood
 from reconciler.model.onhost.files import AskGguf, AskSameFile
 from reconciler.model.onhost.ports import AskPage, AskPort
 from reconciler.model.onhost.slots import AskSaved
-from reconciler.model.port import SYSTEMD, PortOwner, PortState
+from reconciler.model.port import PortOwner, PortState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -201,12 +201,10 @@ class LlamaEngine:
         fact = _fingerprint(answer)
         if isinstance(fact, Unknown):
             return fact
-        # What a service was given the inventory only repeats: a larger slot may take more.
-        is_given = self.model.launcher.kind == SYSTEMD
         beside = {
             "slots": self.setup.slots_on(self.model),
             "places": self.setup.parallel,
-            "capacity": None if is_given else self.setup.slot_tokens,
+            "capacity": self.setup.slot_tokens,
         }
         return Known(fact.value.model_copy(update=beside))
 
@@ -301,7 +299,7 @@ class LlamaEngine:
     async def _serves_others(self, path: str, unit: Unit) -> bool:
         """Whether a service certainly serves another file than the inventory names."""
         claimed = self.setup.weights_on(self.model)
-        if not path or path == claimed:
+        if not path or not self.setup.weights or path == claimed:
             return False
         question = AskSameFile(pid=unit.identity.pid, theirs=path, ours=claimed)
         (answer,) = await self._access.ask([question])

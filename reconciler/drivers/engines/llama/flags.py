@@ -93,6 +93,7 @@ CACHE_BYTES = {
 """Bytes for each number in the KV cache, by cache type."""
 
 _FULL_NAMES = {
+    "-c": "--ctx-size", "-np": "--parallel", "-cram": "--cache-ram", "-fit": "--fit",
     "-ctk": "--cache-type-k", "-ctv": "--cache-type-v", "-fa": "--flash-attn", "-mm": "--mmproj",
     "-md": "--model-draft", "--spec-draft-model": "--model-draft", "-jf": "--json-schema-file",
     "-lcs": "--lookup-cache-static", "-lcd": "--lookup-cache-dynamic",

@@ -29,7 +29,8 @@ class Setup:
     """An engine's settings; paths are as the operator wrote them.
 
     `budget` is in bytes, `context` in tokens. `made_from` are the flags from which it makes its
-    weights where they are missing; they say what is in them.
+    weights where they are missing; they say what is in them. `shares` says that the folder `slots`,
+    where it is absolute, may be that of several models.
     """
 
     program: tuple[str, ...]
@@ -43,6 +44,7 @@ class Setup:
     made_from: tuple[str, ...] = ()
     key: Secret | None = None
     env: Mapping[str, str | Secret] = field(default_factory=dict)
+    shares: bool = True
 
     def weights_on(self, model: ModelSpec) -> str:
         """Find the weights' path on the host."""
@@ -55,7 +57,8 @@ class Setup:
 
     def slots_on(self, model: ModelSpec) -> str:
         """Find the slot directory's path on the host."""
-        return join(model.directory, _slots(self.slots, model.name))
+        slots = _slots(self.slots, model.name) if self.shares else self.slots
+        return join(model.directory, slots)
 
     @property
     def slot_tokens(self) -> int | None:
@@ -102,7 +105,8 @@ def command(setup: Setup, model_name: str, port: int, gpus: Sequence[int]) -> Co
 
 
 def _flags(setup: Setup, model_name: str, port: int, slots: str) -> Iterator[str]:
-    yield from ("--model", setup.weights, "--alias", model_name)
+    yield from ("--model", setup.weights) if setup.weights else ()
+    yield from ("--alias", model_name)
     yield from ("--host", "127.0.0.1", "--port", str(port))
     yield from ("--parallel", str(setup.parallel), "--slot-save-path", slots, "--metrics")
     # flags.FIXED says of each of these why.

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from reconciler.edge import secret
 from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
+from reconciler.model.given_command import GivenCommand
 from reconciler.model.log import LogPart
 from reconciler.model.names import Value
 from reconciler.model.onhost.answers import understood
@@ -63,6 +64,7 @@ class GivenUnits:
     option: ClassVar[str]
     asks: ClassVar[type[Any]]
     asks_log: ClassVar[type[Any]]
+    asks_command: ClassVar[type[Any]]
     starts: ClassVar[type[Any]]
     stops: ClassVar[type[Any]]
 
@@ -108,6 +110,13 @@ class GivenUnits:
     async def flags(self, model: ModelSpec) -> Fact[Flags]:  # noqa: ARG002 - the port's
         """No objection: its command line is its own."""
         return Known(Flags())
+
+    async def command(self, model: ModelSpec) -> Fact[GivenCommand]:
+        """What it runs, or would be started with."""
+        given = self._of(model)
+        (fact,) = await self._access.ask([self.asks_command(**_words(given))])
+        what = f"the command line of the {self.what} {given.name}"
+        return understood(fact, GivenCommand.model_validate, what)
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """The last lines of its newest start, or those since `after`."""

@@ -1,0 +1,151 @@
+"""Engine and shelf ports of an engine whose command line is an operator's.
+
+What it is asked is as the inventory claims it to be; what it keeps is as its command line says,
+which is read for each look: an operator may change it at any time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from reconciler.drivers.engines.llama.engine import LlamaEngine
+from reconciler.drivers.engines.llama.given_setup import given_setup, is_reached, lacks
+from reconciler.errors import DriverError
+from reconciler.model.facts import Fact, Fingerprint, Known, Saved, Unknown, Weights
+from reconciler.model.onhost.files import AskPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reconciler.drivers.engines.llama.given_setup import Code, GivenSetup
+    from reconciler.drivers.engines.llama.launch_config import Setup
+    from reconciler.model.facts import Activity, Answer, Health, Unit
+    from reconciler.model.given_command import GivenCommand
+    from reconciler.model.spec import ModelSpec
+    from reconciler.ports import Access, Json
+
+    ReadCommand: TypeAlias = Callable[[ModelSpec], Awaitable[Fact[GivenCommand]]]
+
+
+class _Real(NamedTuple):
+    """An engine as its command line makes it."""
+
+    engine: LlamaEngine
+    given: GivenSetup
+    command: GivenCommand
+
+
+class GivenEngine:
+    """One model's engine, and what the model keeps, by a command line that is not ours."""
+
+    def __init__(
+        self, setup: Setup, code: Code, model: ModelSpec, access: Access, read: ReadCommand,
+        wall: Callable[[], float],
+    ) -> None:  # fmt: skip
+        """Use the host behind `access`, and `read` for the command line of the model's unit."""
+        self._claimed = LlamaEngine(setup, model, access, wall)
+        self._code, self._model, self._access = code, model, access
+        self._read, self._wall = read, wall
+
+    @property
+    def bearer(self) -> str:
+        """The key of this model, "" where it has none or that cannot be read now."""
+        return self._claimed.bearer
+
+    async def health(self, unit: Unit) -> Fact[Health]:
+        """Look how far the engine is, and whether it is what the inventory claims."""
+        return await self._claimed.health(unit)
+
+    async def activity(self, unit: Unit) -> Fact[Activity]:
+        """Look at slots and waiting requests."""
+        return await self._claimed.activity(unit)
+
+    async def answer(self, unit: Unit) -> Fact[Answer]:
+        """Look whether the engine does its task."""
+        real = await self._real()
+        return real if isinstance(real, Unknown) else await real.value.engine.answer(unit)
+
+    async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Json:
+        """Save every slot that holds a conversation; raise DriverError when none can be."""
+        return await (await self._known()).engine.save(unit, activity, keep)
+
+    async def restore(self, unit: Unit, saved: Saved) -> Json:
+        """Put saved slots back and prove them; raise DriverError."""
+        return await (await self._known()).engine.restore(unit, saved)
+
+    async def saved(self) -> Fact[Saved]:
+        """Look at the newest saved slots."""
+        real = await self._real()
+        return real if isinstance(real, Unknown) else await real.value.engine.saved()
+
+    async def fingerprint(self) -> Fact[Fingerprint]:
+        """Look at all that a saved slot depends on."""
+        real = await self._real()
+        if isinstance(real, Unknown):
+            return real
+        if _is_hidden(real.value):
+            return Known(Fingerprint(digest=""))
+        return await real.value.engine.fingerprint()
+
+    async def weights(self) -> Fact[Weights]:
+        """Look at the weights that the command line names, and whether it keeps conversations."""
+        real = await self._real()
+        if isinstance(real, Unknown):
+            return real
+        if _is_hidden(real.value):
+            return Known(_unseen(real.value))
+        fact = await real.value.engine.weights()
+        if isinstance(fact, Unknown) or not fact.value.exists or not _may_keep(fact.value):
+            return fact
+        unkept, remedy = await self._obstacle(real.value, fact.value)
+        return Known(_without(fact.value, unkept, remedy) if unkept else fact.value)
+
+    async def _obstacle(self, real: _Real, weights: Weights) -> tuple[str, str]:
+        if real.given.unkept:
+            return real.given.unkept, real.given.remedy
+        if not weights.keepable:
+            return lacks(real.command, ["--swa-full"])
+        folder = real.given.setup.slots_on(self._model)
+        (answer,) = await self._access.ask([AskPlace(path=folder, folder=True, written=True)])
+        problem = answer.reason if isinstance(answer, Unknown) else str(answer.value["problem"])
+        return problem, "" if not problem else "make that folder, for it and for reconciler"
+
+    async def _known(self) -> _Real:
+        real = await self._real()
+        if isinstance(real, Unknown):
+            raise DriverError(real.reason)
+        return real.value
+
+    async def _real(self) -> Fact[_Real]:
+        command = await self._read(self._model)
+        if isinstance(command, Unknown):
+            return command
+        given = given_setup(command.value, self._claimed.setup, self._code)
+        engine = LlamaEngine(given.setup, self._model, self._access, self._wall)
+        return Known(_Real(engine, given, command.value))
+
+
+def _is_hidden(real: _Real) -> bool:
+    """Whether the host does not have the weights, or does not know which they are."""
+    weights = real.given.setup.weights
+    return not weights or not is_reached(weights, real.command)
+
+
+def _unseen(real: _Real) -> Weights:
+    """Tell of weights that are an image's, or are not known: only a start shows them."""
+    path = real.given.setup.weights
+    weights = Weights(path=path, exists=False, written_on_start=True)
+    if real.given.unkept:
+        return _without(weights, real.given.unkept, real.given.remedy)
+    if not path:
+        return _without(weights, "its command line names no weights", "name them with `weights:`")
+    why = f"{path} lies inside the container"
+    return _without(weights, why, "mount its folder from the host")
+
+
+def _may_keep(weights: Weights) -> bool:
+    return weights.keepable or bool(weights.remedy)
+
+
+def _without(weights: Weights, unkept: str, remedy: str) -> Weights:
+    return weights.model_copy(update={"keepable": False, "unkept": unkept, "remedy": remedy})

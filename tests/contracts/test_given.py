@@ -1,0 +1,211 @@
+"""An engine that exists already keeps its conversations, by what its own command line says."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.drivers.access.shared.within import Within
+from reconciler.drivers.engines import embedded
+from reconciler.drivers.launchers import docker as docker_launcher
+from reconciler.drivers.launchers import systemd as systemd_launcher
+from reconciler.edge.interpreter import Interpreter
+from reconciler.model.facts import Known, Unit, Weights
+from reconciler.model.place import Inside
+from reconciler.model.spec import Kind
+from reconciler.onhost import bundle
+from tests.contracts.hosts import here
+from tests.engine import free_port, weights_in
+from tests.rig import Rig, spec, value
+from tests.sample_worlds import marked
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from reconciler.model.given_command import GivenCommand
+    from tests.booted import Booted
+    from tests.dockers import Dockerd
+
+
+@dataclass(frozen=True)
+class GivenRig(Rig):
+    """A model whose unit exists already, and whose command line is written anew by `define`."""
+
+    make: Any
+    argv: tuple[str, ...]
+
+    @property
+    def folders(self) -> set[str]:
+        """Name the folder of its conversations, as its command line does."""
+        return {word for word in self.argv if word.endswith("/theirs")}
+
+    def define(self, *words: str, without: Sequence[str] = ()) -> None:
+        """Give it this command line: what it has in the beginning without some, and more words."""
+        self.make([word for word in self.argv if word not in without] + [*words])
+
+    async def start(self) -> Unit:
+        await self.launcher.start(self.model, marked(self.model))
+        return await self.look()
+
+    async def look(self, *_: object) -> Unit:
+        seen = await self.launcher.units()
+        assert isinstance(seen, Known)
+        (unit,) = seen.value
+        return unit
+
+    async def words(self) -> tuple[str, ...]:
+        launcher: Any = self.launcher
+        read: GivenCommand = value(await launcher.command(self.model))
+        return read.words
+
+    async def weights(self) -> Weights:
+        found: Weights = value(await self.engine.weights())
+        return found
+
+
+def argv_of(weights: str, slots: str, port: int) -> tuple[str, ...]:
+    return embedded.command(embedded.Options(weights=weights, slots=slots), "theirs", port).argv
+
+
+@pytest.fixture
+async def container(docker: Dockerd, tmp_path: Path) -> AsyncIterator[GivenRig]:
+    """Give a model that has its weights at /models and its conversations at /kv."""
+    weights = weights_in(tmp_path)
+    (tmp_path / "kept" / "theirs").mkdir(parents=True)
+    port = free_port()
+    argv = argv_of(f"/models/{weights.name}", "/kv", port)
+    kind = Kind(kind="docker", options={"container": "glm", "socket": docker.socket})
+    model = spec(embedded.command(embedded.Options(seed=1), "m", port), port)
+    model = model.model_copy(update={"launcher": kind})
+    access = here(tmp_path)
+    launcher = docker_launcher.Driver(access, [model])
+    reached: Any = Within(access, Inside(kind="docker", name="glm", socket=docker.socket))
+    engine: Any = embedded.given(
+        embedded.Options(weights=f"/models/{weights.name}"),
+        model,
+        reached,
+        launcher.command,
+        time.time,
+    )
+
+    def make(words: Sequence[str]) -> None:
+        docker.create("glm", words, tmp_path, [f"{tmp_path}:/models:ro", f"{tmp_path}/kept:/kv"])
+
+    rig = GivenRig(model, access, launcher, engine, tmp_path, make, argv)
+    rig.define()
+    yield rig
+    docker.remove("glm")
+
+
+@pytest.fixture
+async def service(booted: Booted, tmp_path: Path) -> AsyncIterator[GivenRig]:
+    weights = weights_in(tmp_path)
+    (tmp_path / "kept" / "theirs").mkdir(parents=True)
+    port = free_port()
+    argv = argv_of(str(weights), str(tmp_path / "kept"), port)
+    model = spec(embedded.command(embedded.Options(seed=1), "m", port), port)
+    model = model.model_copy(update={"launcher": Kind(kind="systemd", options={})})
+    entered = [*booted.entering, sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
+    file = "/run/systemd/system/m.service"
+
+    def make(words: Sequence[str]) -> None:
+        booted.write(file, f"[Service]\nExecStart={shlex.join(words)}\n")
+        booted.run("systemctl", "daemon-reload")
+
+    async with Interpreter(entered, bundle.framed(str(tmp_path)), bundle.HELLO) as interpreter:
+        access = here(tmp_path, interpreter.exchange)
+        launcher = systemd_launcher.Driver(access, [model])
+        engine: Any = embedded.given(
+            embedded.Options(weights=str(weights)), model, access, launcher.command, time.time
+        )
+        rig = GivenRig(model, access, launcher, engine, tmp_path, make, argv)
+        rig.define()
+        yield rig
+    booted.path(file).unlink()
+
+
+@pytest.fixture(params=["container", "service"])
+def model(request: pytest.FixtureRequest) -> GivenRig:
+    made: GivenRig = request.getfixturevalue(request.param)
+    return made
+
+
+async def test_a_conversation_survives_a_restart(model: GivenRig) -> None:
+    before = await model.weights()
+    assert (before.exists, before.keepable, before.problem) == (True, True, "")
+    expected = value(await model.engine.fingerprint()).digest
+    async with model.running() as unit:
+        said = await model.converse()
+        assert value(await model.engine.fingerprint()).digest == expected
+        assert (await model.save(await model.look(unit)))["failed"] == []
+    assert list((model.directory / "kept" / "theirs").glob("*.slot.json"))
+    async with model.running() as unit:
+        evidence = await model.restore(await model.look(unit))
+        assert [slot["outcome"] for slot in evidence["slots"]] == ["proven"]
+        again = await model.converse()
+        assert (again["content"], again["timings"]["prompt_n"]) == (said["content"], 1)
+
+
+async def test_what_loses_conversations_is_named_with_what_to_add(model: GivenRig) -> None:
+    model.define(without=["--cache-ram", "0", "--slot-save-path", *model.folders])
+    found = await model.weights()
+    assert not found.keepable
+    words = "--slot-save-path /FOLDER --cache-ram 0"
+    assert found.unkept == f"its command line has no `{words}`"
+    assert found.remedy.endswith(f"{words}`")
+    assert value(await model.engine.saved()).slots == ()
+
+
+async def test_a_folder_that_is_not_there_is_named(model: GivenRig) -> None:
+    (model.directory / "kept" / "theirs").rmdir()
+    found = await model.weights()
+    assert (found.keepable, "theirs cannot be read: there is no" in found.unkept) == (False, True)
+
+
+async def test_another_program_is_not_taken_for_an_engine(model: GivenRig) -> None:
+    model.make(["/bin/sh", "-c", "exec llama-server -m /x"])
+    found = await model.weights()
+    assert (found.keepable, found.exists, found.problem) == (False, True, "")
+    assert found.unkept.startswith("it runs `/bin/sh -c ...`, of which the flags of server.py are")
+
+
+async def test_what_a_container_does_not_share_with_its_host_is_not_kept(
+    container: GivenRig,
+) -> None:
+    container.define(*["--slot-save-path", "/elsewhere"])
+    found = await container.weights()
+    assert (found.exists, found.unkept) == (True, "/elsewhere lies inside the container")
+    container.define(*["--model", "/app/w.gguf"])
+    found = await container.weights()
+    assert (found.exists, found.problem) == (False, "")
+    assert found.unkept == "/app/w.gguf lies inside the container"
+    assert value(await container.engine.fingerprint()).digest == ""
+
+
+async def test_variables_of_a_service_are_read_as_systemd_would(
+    service: GivenRig, booted: Booted
+) -> None:
+    """Those of its files too; a variable alone is several words, and `$$` is a dollar."""
+    environment = service.directory / "llm.env"
+    environment.write_text('# mine\nMORE="--cache-ram 0"\nLLAMA_ARG_CTX_SIZE=2048\n')
+    dropped = ["--cache-ram", "0", "--ctx-size", "4096"]
+    kept = [word for word in service.argv if word not in dropped]
+    lines = [
+        f"ExecStart={shlex.join(kept)} $MORE --alias a$$b",
+        f"EnvironmentFile={environment}",
+        "Environment=LLAMA_ARG_CACHE_TYPE_K=q8_0",
+    ]
+    booted.write("/run/systemd/system/m.service", "\n".join(["[Service]", *lines, ""]))
+    booted.run("systemctl", "daemon-reload")
+    found = await service.weights()
+    assert (found.keepable, found.context) == (True, 2048)
+    words = await service.words()
+    assert words[-4:] == ("--cache-ram", "0", "--alias", "a$b")
+    async with service.running():
+        assert await service.words() == words
