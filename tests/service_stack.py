@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 class ServiceStack(GivenStack):
     """`reconciler` beside a booted systemd, of which tiny-b is a service."""
 
-    def __init__(self, folder: Path, booted: Booted) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        booted: Booted,
+        launcher: str = "{kind: systemd, unit: tiny.service}",
+    ) -> None:
         self.booted = booted
-        super().__init__(folder, "{kind: systemd, unit: tiny.service}")
+        super().__init__(folder, launcher)
         self.service(f"ExecStart={shlex.join(self.given)}")
 
     def argv(self, *words: str, directory: str = "data") -> list[str]:

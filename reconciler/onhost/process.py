@@ -22,7 +22,7 @@ from reconciler.onhost import files, procfs
 from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SUPERVISOR = (
     "RECONCILER_",
@@ -160,15 +160,25 @@ def wait_exit(wanted: dict[str, Any], timeout: float) -> dict[str, Any]:
 
 def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Start a process in its own session; answer its identity."""
+    argv, place = words(request), prepared(request, directory)
+    with fresh_log(os.path.join(directory, request["log"])) as log:
+        child = _start(argv, place, environment(request), log)
+    return {"identity": _own(child), "at": time.time()}
+
+
+def words(request: dict[str, Any]) -> list[str]:
+    """Return the command line to start; raise HostProblem for one that is empty."""
     argv = [str(word) for word in request["argv"]]
     if not argv:
         raise HostProblem("the command to start is empty")
+    return argv
+
+
+def prepared(request: dict[str, Any], directory: str) -> str:
+    """Make the folders that a unit needs, and return the one that it starts in."""
     for folder in (request["directory"], *request["folders"]):
         os.makedirs(os.path.join(directory, folder), mode=0o700, exist_ok=True)
-    place, environment = os.path.join(directory, request["directory"]), _environment(request)
-    with _log(os.path.join(directory, request["log"])) as log:
-        child = _start(argv, place, environment, log)
-    return {"identity": _own(child), "at": time.time()}
+    return os.path.join(directory, request["directory"])
 
 
 def _own(child: _Child) -> dict[str, Any]:
@@ -208,27 +218,29 @@ def _start(argv: list[str], directory: str, environment: dict[str, str], log: in
         ) from error
 
 
-def _environment(request: dict[str, Any]) -> dict[str, str]:
+def environment(request: dict[str, Any]) -> dict[str, str]:
     """Make our environment one for an engine: without what it must not see, with its mark."""
     mark = {procfs.MARK: json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))}
-    kept = _kept((*_SUPERVISOR, *request["scrub"]), request.get("keep", ()))
+    kept = passing(os.environ, (*_SUPERVISOR, *request["scrub"]), request.get("keep", ()))
     # The mark stands first, where a bounded read finds it, and is given again so that nothing
     # replaces it; SPT_NOENV keeps Python's setproctitle from overwriting it.
     return {**mark, "SPT_NOENV": "1", **kept, **request["env"], **mark}
 
 
-def _kept(scrubbed: tuple[str, ...], passes: Sequence[str]) -> dict[str, str]:
+def passing(
+    variables: Mapping[str, str], scrubbed: tuple[str, ...], passes: Sequence[str]
+) -> dict[str, str]:
     """Choose the variables that pass, and those that do not begin with what is scrubbed."""
     return {
         name: value
-        for name, value in os.environ.items()
+        for name, value in variables.items()
         if name in passes or not name.startswith(scrubbed)
     }
 
 
 @contextlib.contextmanager
-def _log(path: str) -> Iterator[int]:
-    """Begin a log of this process alone; keep the one before."""
+def fresh_log(path: str) -> Iterator[int]:
+    """Begin a log of this start alone; keep the one before."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.replace(path, path + files.LOG_BEFORE)

@@ -41,6 +41,7 @@ _FIELDS = {
     "port": int,
     "slots": str,
     "fingerprint": str,
+    "service": str,
 }
 
 

@@ -22,7 +22,6 @@ START_SECONDS = 50.0
 only that nothing answered."""
 
 PAUSE = 0.02
-LINE_LIMIT = 4096
 
 _PROPERTIES = (
     "LoadState",
@@ -39,6 +38,7 @@ _PROPERTIES = (
     "EnvironmentFiles",
     "Environment",
     "NeedDaemonReload",
+    "Transient",
     *results.PROPERTIES,
 )
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
@@ -54,8 +54,6 @@ _WAITS = {
 
 _GENERATED = "/run/"
 _PLAIN = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
-_JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--show-cursor")
-_CURSOR = "-- cursor: "
 
 
 def services(request: dict[str, Any], _: str) -> dict[str, Any]:
@@ -81,12 +79,12 @@ def _service(name: str, scope: str, state: State) -> dict[str, Any]:
 def start(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Start a service and answer its identity as soon as its main process runs, ready or not."""
     name, scope = request["name"], request["scope"]
-    problem = _binary(name, scope, _state(name, scope))["problem"]
+    problem = _binary(name, scope, shown(name, scope))["problem"]
     if problem:
         raise HostProblem(problem)
     # A service that failed too often before would be refused at its limit (StartLimitBurst=).
-    _systemctl(scope, "reset-failed", name, may_fail=True)
-    _systemctl(scope, "start", "--no-block", name)
+    systemctl(scope, "reset-failed", name, may_fail=True)
+    systemctl(scope, "start", "--no-block", name)
     started = _started(name, scope)
     ports.expect(started["pid"])
     return {"identity": started, "at": time.time()}
@@ -96,7 +94,7 @@ def _started(name: str, scope: str) -> dict[str, Any]:
     """Wait for a main process; raise HostProblem when the start fails, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while True:
-        state = _state(name, scope)
+        state = shown(name, scope)
         one = _main(state)
         if one is not None:
             return one
@@ -119,19 +117,32 @@ def _refuse_failed(name: str, scope: str, state: State) -> None:
 def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
     """End a service and all that is in its control group, if it still is the invocation meant."""
     name, scope, began = request["name"], request["scope"], time.monotonic()
-    state = _state(name, scope)
-    is_meant = state["InvocationID"] == request["identity"]["invocation"]
+    state = shown(name, scope)
+    is_meant = _is_of(request["identity"], state)
     rungs = _ended(name, scope, request) if is_meant and not _is_gone(state) else []
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
+
+
+def is_over(state: State) -> bool:
+    """Whether a service's newest run is over, also where systemd will start it again."""
+    return state["ActiveState"] in _OVER or state["SubState"] in _BETWEEN_TRIES
+
+
+def _is_of(identity: dict[str, Any], state: State) -> bool:
+    """Whether this run of a service is the one that is meant, or has the process that is."""
+    if identity["invocation"]:
+        return bool(state["InvocationID"] == identity["invocation"])
+    with process.holding(identity) as leader:
+        return leader is not None and identity["pid"] in _members(state)
 
 
 def _ended(name: str, scope: str, request: dict[str, Any]) -> list[str]:
     """Stop a service, kill it when it does not obey in time, and tell which of both it took."""
     # Without a wait of systemctl's own: it would go on until the unit's TimeoutStopSec=.
-    _systemctl(scope, "stop", "--no-block", name)
+    systemctl(scope, "stop", "--no-block", name)
     if _is_gone_within(float(request["grace"]), name, scope):
         return ["term"]
-    _systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
+    systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
     if _is_gone_within(float(request["kill"]), name, scope):
         return ["term", "kill"]
     raise HostProblem(
@@ -142,54 +153,11 @@ def _ended(name: str, scope: str, request: dict[str, Any]) -> list[str]:
 
 def _is_gone_within(seconds: float, name: str, scope: str) -> bool:
     deadline = time.monotonic() + seconds
-    while not _is_gone(_state(name, scope)):
+    while not _is_gone(shown(name, scope)):
         if time.monotonic() >= deadline:
             return False
         time.sleep(PAUSE)
     return True
-
-
-def log(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Answer the last lines that a service wrote to the journal, and the cursor they `end` at.
-
-    They are those of its newest invocation; where that ended without a word, of the one before.
-    After an earlier end, the first lines since, of any.
-    """
-    name, scope, end = request["name"], request["scope"], request.get("after", "")
-    which = [f"--after-cursor={end}", *_of(name, scope)] if end else _newest(name, scope)
-    found = _journal(scope, int(request["lines"]), which) if which else None
-    return found or {"lines": [], "end": end}
-
-
-def _newest(name: str, scope: str) -> list[str]:
-    """Choose for journalctl the lines to show of a service; none of one that never ran."""
-    state = _state(name, scope)
-    if not state["InvocationID"]:
-        return []
-    newest = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"]
-    if state["ActiveState"] not in _OVER and state["SubState"] not in _BETWEEN_TRIES:
-        return newest
-    # What just ended may have written what journald has not read yet; not every account may ask it
-    # to.
-    run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
-    return newest if _journal(scope, 1, newest) else _of(name, scope)
-
-
-def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
-    """Read the last lines of the journal that fit, None when none does."""
-    argv = [*_JOURNAL, f"--lines={lines}", *which]
-    *written, cursor = run(argv, scope).splitlines() or [""]
-    if not written:
-        return None
-    shown = [line[:LINE_LIMIT] for line in written[-lines:]]
-    return {"lines": shown, "end": cursor.partition(_CURSOR)[2]}
-
-
-def _of(name: str, scope: str) -> list[str]:
-    """Name a service to journalctl, whichever of its invocations wrote."""
-    if scope == "user":
-        return [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"]
-    return [f"_SYSTEMD_UNIT={name}"]
 
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
@@ -229,7 +197,7 @@ def _barred(name: str, scope: str, state: State) -> str:
         return f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
     # It would start what the file said before.
     if state["NeedDaemonReload"] == "yes":
-        reload = _typed(scope, "daemon-reload")
+        reload = typed(scope, "daemon-reload")
         return f"the file of {name} changed and systemd has not read it yet; run {reload}"
     return "" if properties.program(state) else f"{name} has no ExecStart=: it runs nothing"
 
@@ -290,7 +258,7 @@ def _controls(name: str, scope: str) -> dict[str, str]:
     """Read what systemd shows of the programs beside a service's own."""
     # Each is asked about alone: their words may hold any text, also what looks like a property.
     return {
-        control: _systemctl(scope, "show", f"--property={control}", name, may_fail=True)
+        control: systemctl(scope, "show", f"--property={control}", name, may_fail=True)
         for control in results.CONTROLS
     }
 
@@ -318,7 +286,8 @@ def _modified_ns(state: State) -> int:
     return max((os.stat(file).st_mtime_ns for file in written), default=0)
 
 
-def _state(name: str, scope: str) -> State:
+def shown(name: str, scope: str) -> State:
+    """Read the properties of one service."""
     return _states([name], scope)[0]
 
 
@@ -326,16 +295,17 @@ def _states(names: list[str], scope: str) -> list[State]:
     """Read the properties of services, in one question."""
     if not names:
         return []
-    text = _systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
+    text = systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
     told, asked = properties.states(text, _PROPERTIES), len(names)
     if len(told) == asked:
         return told
     raise HostProblem(f"systemd told of {len(told)} services where it was asked about {asked}")
 
 
-def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
+def systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
+    """Ask systemd something, or order it, and return what it said; raise HostProblem."""
     argv = ["systemctl", f"--{scope}", "--no-pager"]
-    argv += ["show", *words] if verb == "show" else _order(verb, *words)
+    argv += [verb, *words] if verb.startswith("show") else _order(verb, *words)
     return run(argv, scope, may_fail=may_fail)
 
 
@@ -364,15 +334,18 @@ def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
 def _environment(scope: str) -> dict[str, str]:
     if scope == "system":
         return _PLAIN
-    # Where the user's systemd is asked: not every way to log in sets it.
-    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    return {**_PLAIN, "XDG_RUNTIME_DIR": runtime}
+    return {**_PLAIN, "XDG_RUNTIME_DIR": runtime_directory()}
+
+
+def runtime_directory() -> str:
+    """Find where the user's systemd is asked: not every way to log in sets it."""
+    return os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
 
 
 def _status(name: str, scope: str) -> str:
-    return _typed(scope, f"status {name}")
+    return typed(scope, f"status {name}")
 
 
-def _typed(scope: str, words: str) -> str:
+def typed(scope: str, words: str) -> str:
     """Write a command of systemctl's as it is typed."""
     return f"`systemctl --user {words}`" if scope == "user" else f"`systemctl {words}`"

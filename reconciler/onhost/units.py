@@ -69,6 +69,23 @@ def _beside(marked: set[int], processes: dict[int, Process]) -> set[int]:
     return {pid for pid, one in processes.items() if one.session in ours}
 
 
+def processes(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Answer which units run that no service keeps."""
+    found = units(request.get("pids"), directory)
+    return {"units": [unit for unit in found if "service" not in unit["mark"]]}
+
+
+def services(_: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Answer which units run that a service keeps, each with whose systemd does, its `scope`."""
+    found = (unit for unit in units(directory=directory) if "service" in unit["mark"])
+    return {"units": [_apart(unit) for unit in found]}
+
+
+def _apart(unit: dict[str, Any]) -> dict[str, Any]:
+    mark = dict(unit["mark"])
+    return {"scope": mark.pop("service"), "unit": {**unit, "mark": mark}}
+
+
 def units(pids: Iterable[int] | None = None, directory: str | None = None) -> list[dict[str, Any]]:
     """Describe the units as values of the model.
 

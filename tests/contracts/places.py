@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from reconciler.drivers.launchers import docker, systemd
+from reconciler.drivers.launchers import docker, process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.model.facts import Known, Unit, UnitIdentity
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
@@ -19,7 +19,8 @@ from tests.contracts.hosts import here, reached
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from reconciler.ports import Access, Evidence, Launcher
     from tests.booted import Booted
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 CONTROLLER = running.mark("")["controller"]
 INTERPRETER = str(Path(sys.executable).resolve())
 
+
+SCOPES = ("system", "user")
+OWNED = {f"owned by the {scope}": scope for scope in SCOPES}
+DOCKER = {
+    "docker": ("thread", "docker"),
+    "docker over ssh": ("ssh", "docker"),
+    "podman": ("thread", "podman"),
+}
+"""Containers, with the access and the engine."""
 
 OBEDIENT = "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
 
@@ -123,6 +133,24 @@ class ServicePlace(Place):
         return self.booted.run(*self._systemctl, *words)
 
 
+class OwnedServicePlace(Place):
+    """The launcher of services that it makes, on a host that was booted for the tests."""
+
+    def __init__(self, access: Access, booted: Booted, scope: str) -> None:
+        options = systemd.Options.model_validate({"owned": True, "scope": scope})
+        self._kind = Kind(kind="systemd", options=options.model_dump())
+        self._systemctl = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", f"--{scope}")
+        self.booted = booted
+        super().__init__(systemd.Driver(access, [self.model("")]), access)
+        self.wanted = self.model("")
+
+    def model(self, text: str) -> ModelSpec:
+        return program(text).model_copy(update={"launcher": self._kind})
+
+    def systemctl(self, *words: str) -> str:
+        return self.booted.run(*self._systemctl, *words)
+
+
 class ContainerPlace(Place):
     """The launcher of containers beside a dockerd that runs for the tests."""
 
@@ -146,6 +174,12 @@ class ContainerPlace(Place):
 
 
 @asynccontextmanager
+async def processes(way: str, directory: Path) -> AsyncIterator[Place]:
+    async with reached(way, directory) as access:
+        yield Place(process.Driver(access), access)
+
+
+@asynccontextmanager
 async def containers(way: str, dockerd: Dockerd, directory: Path) -> AsyncIterator[ContainerPlace]:
     async with reached(way, directory) as access:
         yield ContainerPlace(access, dockerd, directory)
@@ -153,10 +187,45 @@ async def containers(way: str, dockerd: Dockerd, directory: Path) -> AsyncIterat
 
 
 @asynccontextmanager
-async def services(scope: str, booted: Booted, directory: Path) -> AsyncIterator[ServicePlace]:
+async def inside(booted: Booted, directory: Path) -> AsyncIterator[Access]:
     argv = [*booted.entering, sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
     async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:
-        place = ServicePlace(here(directory, interpreter.exchange), booted, scope)
+        yield here(directory, interpreter.exchange)
+
+
+@asynccontextmanager
+async def owned_services(
+    scope: str, booted: Booted, directory: Path
+) -> AsyncIterator[OwnedServicePlace]:
+    async with inside(booted, directory) as access:
+        place = OwnedServicePlace(access, booted, scope)
+        try:
+            yield place
+        finally:
+            for unit in await place.ours():
+                await place.launcher.stop(unit, 5)
+
+
+@asynccontextmanager
+async def services(scope: str, booted: Booted, directory: Path) -> AsyncIterator[ServicePlace]:
+    async with inside(booted, directory) as access:
+        place = ServicePlace(access, booted, scope)
         yield place
         booted.path(f"{place._units}/gemma3.service").unlink(missing_ok=True)
         place.systemctl("daemon-reload")
+
+
+@asynccontextmanager
+async def placed(name: str, fixture: Callable[[str], Any], directory: Path) -> AsyncIterator[Place]:
+    """Lay out the launcher of this name; `fixture` gives what runs for all tests."""
+    if name in SCOPES:
+        made: AbstractAsyncContextManager[Place] = services(name, fixture("booted"), directory)
+    elif name in OWNED:
+        made = owned_services(OWNED[name], fixture("booted"), directory)
+    elif name in DOCKER:
+        way, engine = DOCKER[name]
+        made = containers(way, fixture(engine), directory)
+    else:
+        made = processes(name, directory)
+    async with made as place:
+        yield place

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from reconciler.core.attribution import owners_named
-from reconciler.drivers.launchers import process, systemd
+from reconciler.drivers.launchers import systemd
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Mark, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
@@ -18,28 +18,23 @@ from reconciler.model.port import PortState
 from reconciler.model.spec import Kind
 from tests import running
 from tests.booted import Booted
-from tests.contracts.hosts import WAYS, reached
+from tests.contracts.hosts import WAYS
 from tests.contracts.places import (
+    DOCKER,
     INTERPRETER,
+    OWNED,
+    SCOPES,
     ContainerPlace,
     Place,
     ServicePlace,
-    containers,
     held,
     model,
+    placed,
     services,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-
-SCOPES = ("system", "user")
-DOCKER = {
-    "docker": ("thread", "docker"),
-    "docker over ssh": ("ssh", "docker"),
-    "podman": ("thread", "podman"),
-}
-"""Containers, with the access and the engine."""
 
 MARK = Mark(**running.mark("gemma3"))
 TALKER = "import signal; print('{}'); print('ready', flush=True); signal.pause()"
@@ -53,8 +48,8 @@ def _no_process_survives_a_test() -> Iterator[None]:
 
 @pytest.fixture(params=WAYS)
 async def processes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    async with reached(request.param, tmp_path) as access:
-        yield Place(process.Driver(access), access)
+    async with placed(request.param, request.getfixturevalue, tmp_path) as one:
+        yield one
 
 
 @pytest.fixture(params=SCOPES)
@@ -65,18 +60,10 @@ async def service(
         yield one
 
 
-@pytest.fixture(params=[*WAYS, *SCOPES, *DOCKER])
+@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    if request.param in SCOPES:
-        async with services(request.param, request.getfixturevalue("booted"), tmp_path) as one:
-            yield one
-    elif request.param in DOCKER:
-        way, engine = DOCKER[request.param]
-        async with containers(way, request.getfixturevalue(engine), tmp_path) as one:
-            yield one
-    else:
-        async with reached(request.param, tmp_path) as access:
-            yield Place(process.Driver(access), access)
+    async with placed(request.param, request.getfixturevalue, tmp_path) as one:
+        yield one
 
 
 async def test_a_started_unit_is_seen_as_its_models_and_gone_after_a_stop(place: Place) -> None:

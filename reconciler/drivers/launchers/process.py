@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from reconciler.edge import secret
-from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, Unknown
-from reconciler.model.log import LogPart
+from reconciler.drivers.launchers.shared.owned import OwnedUnits
+from reconciler.model.facts import Fact, Mark, Unit
 from reconciler.model.onhost.answers import understood
-from reconciler.model.onhost.processes import (
-    AskFlags,
-    AskProgram,
-    AskTail,
-    AskUnits,
-    Spawn,
-    StopProcess,
-)
+from reconciler.model.onhost.processes import AskUnits, Spawn, StopProcess
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
@@ -31,12 +22,6 @@ CAPABILITIES = Capabilities(owns=True)
 
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
-SCRUB = ("LLAMA_",)
-"""What llama.cpp's programs hear from an environment: flags, a key, and that they are the child of
-a router (b10434, b11549)."""
-
-KEEP = ("LLAMA_CACHE", "LLAMA_OFFLINE")
-"""What of it says only where downloads are kept, and that there should be none."""
 
 _UNITS = TypeAdapter(tuple[Unit, ...])
 
@@ -47,17 +32,14 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Driver:
-    """The launcher of processes on the host behind `access`.
-
-    Each model has the directory `models/MODEL` there.
-    """
+class Driver(OwnedUnits):
+    """The launcher of processes."""
 
     needs_definition = False
 
     def __init__(self, access: Access, _: Sequence[ModelSpec] = ()) -> None:
         """Use a host; which models there are says nothing that a mark does not."""
-        self._access = access
+        super().__init__(access)
 
     async def units(self, _: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         """Every process group on the host that carries a mark. Source: /proc/PID/environ."""
@@ -66,52 +48,12 @@ class Driver:
             fact, lambda said: _UNITS.validate_python(said["units"]), "the list of the host's units"
         )
 
-    async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """The program that would be started, or its script where that is what is wrong or newer.
-
-        What is started with a secret cannot be without it.
-        """
-        binaries = []
-        for fact in await self._access.ask([AskProgram(program=name) for name in _programs(model)]):
-            if isinstance(fact, Unknown):
-                return fact
-            binaries.append(Binary.model_validate(fact.value))
-        seen = next((one for one in binaries if one.problem), binaries[-1])
-        missing = secret.problem(model.command.secrets)
-        return Known(seen.model_copy(update={"problem": seen.problem or missing}))
-
-    async def flags(self, model: ModelSpec) -> Fact[Flags]:
-        """What the program says of its command line. Source: its `--help`."""
-        programs = _programs(model)
-        words = model.command.argv[len(programs) :]
-        (fact,) = await self._access.ask(
-            [AskFlags(program=tuple(programs), words=words, env=model.command.env)]
-        )
-        return fact if isinstance(fact, Unknown) else Known(Flags.model_validate(fact.value))
-
-    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """The last lines that the unit wrote, or those since `after`."""
-        path = f"{_directory(model_name)}/log"
-        (fact,) = await self._access.ask([AskTail(path=path, lines=lines, after=after)])
-        return understood(fact, LogPart.model_validate, f"the log of {model_name}")
-
     async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
         """Start the unit with its mark, in its own directory.
 
         Raise DriverError, or Declined without its secrets.
         """
-        command, directory = model.command, model.directory
-        spawn = Spawn(
-            mark=mark,
-            argv=command.argv,
-            env={**command.env, **secret.read_words(command.secrets)},
-            scrub=SCRUB,
-            keep=KEEP,
-            directory=directory,
-            folders=tuple(posixpath.join(directory, folder) for folder in command.folders),
-            log=f"{directory}/log",
-        )
-        return await self._access.act(spawn)
+        return await self._access.act(Spawn(**self.spawned(model, mark)))
 
     async def stop(self, unit: Unit, grace: float) -> Evidence:
         """End the unit and its group: TERM, `grace` seconds, TERM, KILL.
@@ -121,16 +63,3 @@ class Driver:
         return await self._access.act(
             StopProcess(identity=unit.identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS)
         )
-
-
-def _directory(model_name: str) -> str:
-    """Where a model's own files are, relative to the host directory."""
-    return f"models/{model_name}"
-
-
-def _programs(model: ModelSpec) -> list[str]:
-    """The files that must be there to start a model; a relative one is of the model's directory."""
-    program, *rest = model.command.argv
-    if "/" in program:
-        program = posixpath.normpath(posixpath.join(_directory(model.name), program))
-    return [program, *(word for word in rest[:1] if word.startswith("/") and word.endswith(".py"))]

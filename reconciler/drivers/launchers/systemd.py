@@ -1,16 +1,18 @@
-"""Start and stop systemd services that exist already.
+"""Start and stop systemd services: those that exist already, and those that we make.
 
-Their unit files, and so their command lines, are the operator's. One runs as defined unless one of
-its unit files is newer than its process.
+Of the former, the unit files, and so the command lines, are the operator's. One runs as defined
+unless one of its unit files is newer than its process. The latter are transient: there is no file.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.drivers.launchers.shared.given import GivenUnits
+from reconciler.drivers.launchers.shared.owned_services import OwnedServices
+from reconciler.model.facts import Known, Unknown
 from reconciler.model.onhost.services import (
     AskServiceCommand,
     AskServiceLog,
@@ -19,31 +21,59 @@ from reconciler.model.onhost.services import (
     StopService,
 )
 from reconciler.model.origin import Service
-from reconciler.model.spec import Capabilities
+from reconciler.model.spec import Capabilities, Kind
 
 if TYPE_CHECKING:
-    from reconciler.model.spec import Kind
+    from collections.abc import Sequence
+    from typing import Self
 
-CAPABILITIES = Capabilities()
+    from reconciler.model.facts import Binary, Fact, Flags, Mark, Unit
+    from reconciler.model.given_command import GivenCommand
+    from reconciler.model.log import LogPart
+    from reconciler.model.spec import ModelSpec
+    from reconciler.ports import Access, Evidence
 
 
 class Options(BaseModel):
-    """The model is a systemd service that exists already."""
+    """The model is a systemd service: one that exists already, or one that is made for it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     unit: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9:_.@\\-]+\.service$",
-        description="The service; MODEL.service unless it is named.",
+        description="The service that exists; MODEL.service unless it is named.",
     )
     scope: Literal["system", "user"] = Field(
         default="system", description="Whose systemd knows it."
     )
+    owned: bool = Field(
+        default=False,
+        description="Whether it is made from the engine's options: reconciler-MODEL.service.",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if self.owned and self.unit is not None:
+            raise ValueError("unit names a service that exists, and owned makes one; keep one")
+        return self
 
 
-class Driver(GivenUnits):
-    """The launcher of services. Source: systemctl show, and the journal."""
+def capabilities(options: Options) -> Capabilities:
+    """One that we make has a command line of ours."""
+    return Capabilities(owns=options.owned)
+
+
+def _is_owned(launcher: Kind) -> bool:
+    return Options.model_validate(launcher.options).owned
+
+
+def _owning(scope: Literal["system", "user"]) -> Kind:
+    return Kind(kind="systemd", options=Options(owned=True, scope=scope).model_dump(mode="json"))
+
+
+class _GivenServices(GivenUnits):
+    """The launcher of services that exist. Source: systemctl show, and the journal."""
 
     what, option = "service", "unit"
     asks, asks_log, asks_command = AskServices, AskServiceLog, AskServiceCommand
@@ -53,3 +83,52 @@ class Driver(GivenUnits):
         """Name the service that a model's options mean."""
         options = Options.model_validate(launcher.options)
         return Service(name=options.unit or f"{model_name}.service", scope=options.scope)
+
+
+class Driver:
+    """The launcher of services, of either sort."""
+
+    needs_definition = False
+
+    def __init__(self, access: Access, models: Sequence[ModelSpec]) -> None:
+        """Use a host; each model's own options say which sort of service it is."""
+        given = [model for model in models if not _is_owned(model.launcher)]
+        self._given = _GivenServices(access, given)
+        self._owned = OwnedServices(access, models, _owning)
+        self._given_names = {model.name for model in given}
+
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        """Every service of the models that exists and runs, and every one that carries our mark."""
+        given = await self._given.units([one for one in former if not _is_owned(one.launcher)])
+        owned = await self._owned.units()
+        if isinstance(given, Unknown):
+            return given
+        return owned if isinstance(owned, Unknown) else Known((*given.value, *owned.value))
+
+    async def binary(self, model: ModelSpec) -> Fact[Binary]:
+        """The program that it runs, or why it cannot start."""
+        return await self._of(model.launcher).binary(model)
+
+    async def flags(self, model: ModelSpec) -> Fact[Flags]:
+        """What the program says of its command line, where that is ours."""
+        return await self._of(model.launcher).flags(model)
+
+    async def command(self, model: ModelSpec) -> Fact[GivenCommand]:
+        """What one that exists runs, or would be started with."""
+        return await self._given.command(model)
+
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
+        """The last lines of its newest start, or those since `after`."""
+        holder = self._given if model_name in self._given_names else self._owned
+        return await holder.log(model_name, lines, after)
+
+    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
+        """Start it; raise DriverError, or Declined without its secrets."""
+        return await self._of(model.launcher).start(model, mark)
+
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
+        """End it, KILL for what is left after `grace` seconds and some; raise DriverError."""
+        return await self._of(unit.launcher).stop(unit, grace)
+
+    def _of(self, launcher: Kind) -> _GivenServices | OwnedServices:
+        return self._owned if _is_owned(launcher) else self._given

@@ -5,11 +5,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from reconciler.model.facts import Mark, UnitIdentity
+from reconciler.model.names import Value
 from reconciler.model.onhost import ASK_SECONDS, Action, Batch, InDoubt, Question
 
 
 class AskUnits(Question):
-    """Ask for every process group that carries our mark.
+    """Ask for every process group that carries our mark and that no service keeps.
 
     `pids` limits the look to these leaders and their groups (faster).
     """
@@ -49,15 +50,13 @@ class AskTail(Question):
     after: str = ""
 
 
-class Spawn(Action):
-    """Start a process in its own session, in `directory`, writing to `log`; answers its identity.
+class Spawned(Value):
+    """A program to start in `directory`, marked and writing to `log`.
 
     Of the environment there it is given nothing that begins with one of `scrub`, but for the names
     in `keep`.
     """
 
-    in_doubt: ClassVar[InDoubt] = "observable"
-    do: Literal["spawn"] = "spawn"
     mark: Mark
     argv: tuple[str, ...]
     env: dict[str, str] = Field(repr=False)
@@ -66,6 +65,13 @@ class Spawn(Action):
     directory: str
     folders: tuple[str, ...]
     log: str
+
+
+class Spawn(Action, Spawned):
+    """Start a program in a session of its own; answers its identity."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["spawn"] = "spawn"
 
 
 class StopProcess(Action):

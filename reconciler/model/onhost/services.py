@@ -1,9 +1,10 @@
-"""Requests of the systemd launcher: services that exist already."""
+"""Requests of the systemd launcher: services that exist already, and those that it makes."""
 
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import UnitIdentity
-from reconciler.model.onhost import READ_SECONDS, Action, InDoubt, Question
+from reconciler.model.onhost import READ_SECONDS, Action, Batch, InDoubt, Question
+from reconciler.model.onhost.processes import Spawned
 from reconciler.model.origin import Service
 
 
@@ -31,6 +32,27 @@ class AskServiceLog(Question, Service):
     after: str = ""
 
 
+class AskOwnedServices(Question):
+    """Ask for every service that carries our mark, each with whose systemd keeps it."""
+
+    batch: ClassVar[Batch] = "kernel"
+    do: Literal["owned-services"] = "owned-services"
+
+
+class AskServiceName(Question, Service):
+    """Ask why no service of ours can have this name, which may run already for `model`."""
+
+    do: Literal["service-name"] = "service-name"
+    model: str
+
+
+class SpawnService(Action, Spawned, Service):
+    """Make a service that starts a program; answers its identity once the program runs."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["spawn-service"] = "spawn-service"
+
+
 class StartService(Action, Service):
     """Start a service; answers its identity once its main process runs."""
 
@@ -39,7 +61,10 @@ class StartService(Action, Service):
 
 
 class StopService(Action, Service):
-    """End this invocation of a service as its unit says; after `grace` seconds, KILL the rest."""
+    """End this invocation of a service as its unit says; after `grace` seconds, KILL the rest.
+
+    Where the identity has no invocation, it is the one with that process.
+    """
 
     in_doubt: ClassVar[InDoubt] = "observable"
     do: Literal["stop-service"] = "stop-service"

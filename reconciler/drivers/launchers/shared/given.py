@@ -184,6 +184,11 @@ def _unit(model: ModelSpec, running: _Running, is_wanted: bool) -> Unit:
     # Any other digest of this version says that the definition changed, and the planner starts the
     # unit again.
     is_current = is_wanted and not running.outdated
-    digest = model.digest if is_current else f"{model.digest.rpartition(':')[0]}:{'0' * 16}"
+    digest = model.digest if is_current else another(model.digest)
     mark = Mark(controller="", model=model.name, digest=digest, port=model.port)
     return Unit(mark=mark, launcher=model.launcher, **running.model_dump(exclude={"outdated"}))
+
+
+def another(digest: str) -> str:
+    """Name, in the version of a digest, a definition that none is."""
+    return f"{digest.rpartition(':')[0]}:{'0' * 16}"
