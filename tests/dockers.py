@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tests.needs import need, need_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 RIGS = ROOT / "tests" / "rigs"
@@ -84,6 +86,7 @@ class Dockerd:
                 "Entrypoint": list(argv),
                 "WorkingDir": str(folder),
                 "Env": [f"PYTHONPATH={ROOT}"],
+                "ExposedPorts": {port: {} for port in settings.get("PortBindings", {})},
                 "HostConfig": host,
             },
         )
@@ -96,11 +99,14 @@ class Dockerd:
 
 
 @contextmanager
-def dockerd() -> Iterator[Dockerd]:
-    """Run a dockerd; it is gone, with all its containers, when the context ends."""
+def dockerd(**settings: str) -> Iterator[Dockerd]:
+    """Run a dockerd; it is gone, with all its containers, when the context ends.
+
+    `settings` are variables of its rig.
+    """
     need_root()
-    need("dockerd", "curl")
-    with _rig("dockerd") as folder:
+    need("dockerd", "curl", *(["ip"] if settings else []))
+    with _rig("dockerd", settings) as folder:
         yield Dockerd(folder)
 
 
@@ -114,9 +120,13 @@ def podman() -> Iterator[Dockerd]:
 
 
 @contextmanager
-def _rig(name: str) -> Iterator[Path]:
+def _rig(name: str, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Path]:
     with subprocess.Popen(
-        [RIGS / name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [RIGS / name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **settings},
     ) as rig:
         assert rig.stdin is not None
         assert rig.stdout is not None

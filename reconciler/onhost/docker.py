@@ -10,7 +10,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import docker_log, ports
+from reconciler.onhost import docker_log, docker_ports, ports
 from reconciler.onhost.docker_container import (
     HeldContainer,
     Inspected,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from reconciler.onhost.docker_dialect import Dialect
 
 PAUSE = 0.02
-_HOST = "host"
 _OK = 200
 _DONE = (204, 304)
 """A start or stop that was carried out, and one of what is that way already."""
@@ -45,7 +44,8 @@ def containers(request: dict[str, Any], _: str) -> dict[str, Any]:
 def _container(one: HeldContainer) -> dict[str, Any]:
     seen = one.inspected()
     unit = one.unit(seen) if seen is not None else None
-    return {"binary": _binary(one, seen), "unit": unit}
+    ports = docker_ports.led_from(seen) if seen is not None else None
+    return {"binary": _binary(one, seen), "unit": unit, "ports": ports}
 
 
 def inspected(one: dict[str, Any]) -> Inspected | None:
@@ -163,15 +163,9 @@ def _barred(name: str, seen: Inspected | None, dialect: Dialect) -> str:
             f"there is no container {name}; make it (`{dialect.command} create --name {name}"
             " --network host ...`), or name another with container:"
         )
-    settings = seen["HostConfig"]
-    if settings["NetworkMode"] != _HOST:
-        return (
-            f"container {name} is not on the host's network but on {settings['NetworkMode']};"
-            " make it again with `--network host`"
-        )
-    if settings["AutoRemove"]:
+    if seen["HostConfig"]["AutoRemove"]:
         return (
             f"container {name} is removed when it ends, and could not be started again; make it"
             " without `--rm`"
         )
-    return ""
+    return docker_ports.barred(name, seen, dialect)

@@ -6,7 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.onhost import docker_api, docker_dialect, docker_sockets, process, procfs
+from reconciler.onhost import (
+    docker_api,
+    docker_dialect,
+    docker_ports,
+    docker_sockets,
+    process,
+    procfs,
+)
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -75,13 +82,18 @@ class HeldContainer:
         main = first_process(seen)
         return {
             "identity": main or _no_process(seen),
-            "members": sorted({main["pid"], *procfs.offspring(main["pid"])}) if main else [],
+            "members": _members(main["pid"], seen) if main else [],
             "leader": main is not None,
             "restarts": int(seen["RestartCount"]),
             "argv": procfs.argv(main["pid"]) if main else [],
             "ended": "" if main else self.ending(seen["State"]),
             **_times(procfs.process(main["pid"]) if main else None),
         }
+
+
+def _members(main: int, seen: Inspected) -> list[int]:
+    # What listens for it is its own: no other container has the port then.
+    return sorted({main, *procfs.offspring(main), *docker_ports.listeners(seen)})
 
 
 def runs(seen: Inspected | None) -> bool:

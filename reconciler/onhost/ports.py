@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import groups, origins, procfs, servers, sockets
+from reconciler.onhost import docker_ports, groups, origins, procfs, servers, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,8 @@ def _hidden(port: int, one: Socket) -> int | None:
         return servers.told(port, theirs)
     origin = origins.origin(members[0])
     is_theirs_alone = origin["container"] or origin["service"]
-    return servers.told(port, members) or (members[0] if is_theirs_alone else None)
+    told = servers.told(port, members) or docker_ports.told(port, members)
+    return told or (members[0] if is_theirs_alone else None)
 
 
 def _is_hidden(pid: int) -> bool:

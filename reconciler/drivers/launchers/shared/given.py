@@ -18,6 +18,7 @@ from reconciler.model.names import Value
 from reconciler.model.onhost.answers import understood
 from reconciler.model.onhost.containers import GivenContainer
 from reconciler.model.origin import Service
+from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,8 +49,11 @@ class _Running(Value):
 
 
 class _Seen(Value):
+    """What there is of it. `ports` of the host are those that lead to it, None: all of them."""
+
     binary: Binary
     unit: _Running | None
+    ports: tuple[int, ...] | None = None
 
 
 _SEEN = TypeAdapter(tuple[_Seen, ...])
@@ -104,8 +108,21 @@ class GivenUnits:
         if isinstance(seen, Unknown):
             return seen
         # It has its own key; but where ours cannot be read, whether it works is not seen.
-        found, missing = seen.value[0].binary, secret.problem(model.command.secrets)
-        return Known(found.model_copy(update={"problem": found.problem or missing}))
+        (one,) = seen.value
+        missing = self._unreached(model, one.ports) or secret.problem(model.command.secrets)
+        return Known(one.binary.model_copy(update={"problem": one.binary.problem or missing}))
+
+    def _unreached(self, model: ModelSpec, ports: tuple[int, ...] | None) -> Reason:
+        """Tell that the model's port does not lead to its unit, if that is known."""
+        if ports is None or model.port in ports:
+            return Reason()
+        name, listed = self._of(model).name, ", ".join(map(str, ports)) or "none"
+        return Reason(
+            f"{self.what} {name} publishes no port {model.port} on the host's loopback, but"
+            f" {listed}",
+            f"write that as `port:` of {model.name}, or make it again with"
+            f" `-p 127.0.0.1:{model.port}:PORT`",
+        )
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:  # noqa: ARG002 - the port's
         """No objection: its command line is its own."""
