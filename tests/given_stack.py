@@ -11,6 +11,8 @@ from tests.stack import Stack
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.booted import Booted
+
 INVENTORY = """version: 1
 models:
   tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
@@ -36,3 +38,19 @@ class GivenStack(Stack):
         kept.mkdir()
         options = embedded.Options(weights=str(weights), slots=str(kept.parent))
         self.given = embedded.command(options, "another-name", self.port).argv
+
+
+class BootedStack(GivenStack):
+    """`reconciler` on a host that was booted for the tests."""
+
+    def __init__(self, folder: Path, launcher: str, booted: Booted) -> None:
+        self.booted = booted
+        super().__init__(folder, launcher)
+
+    def argv(self, *words: str, directory: str = "data") -> list[str]:
+        return [
+            *self.booted.entering,
+            "env",
+            f"--chdir={self.folder}",
+            *super().argv(*words, directory=directory),
+        ]

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from tests.booted import Booted
 from tests.engine import EMBEDDED_SERVER
-from tests.given_stack import GivenStack
+from tests.given_stack import BootedStack
 from tests.stack import COMMAND_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class ServiceStack(GivenStack):
+class ServiceStack(BootedStack):
     """`reconciler` beside a booted systemd, of which tiny-b is a service."""
 
     def __init__(
@@ -28,17 +28,8 @@ class ServiceStack(GivenStack):
         booted: Booted,
         launcher: str = "{kind: systemd, unit: tiny.service}",
     ) -> None:
-        self.booted = booted
-        super().__init__(folder, launcher)
+        super().__init__(folder, launcher, booted)
         self.service(f"ExecStart={shlex.join(self.given)}")
-
-    def argv(self, *words: str, directory: str = "data") -> list[str]:
-        return [
-            *self.booted.entering,
-            "env",
-            f"--chdir={self.folder}",
-            *super().argv(*words, directory=directory),
-        ]
 
     def begin(self) -> dict[str, Any]:
         """Run `init` in a home of its own; from now on its files are the ones that count."""

@@ -8,8 +8,14 @@ from typing import Literal
 
 from reconciler.model.names import Value
 
-_PROGRAMS = {"docker": "docker", "podman": "podman", "containerd": "nerdctl", "cri-o": "crictl"}
-"""For each runtime, the program that a person ends a container with."""
+_STOPS = {
+    "docker": "docker stop",
+    "podman": "podman stop",
+    "containerd": "nerdctl stop",
+    "cri-o": "crictl stop",
+    "LXC": "lxc-stop -n",
+}
+"""For each runtime, the command that a person ends a container with, up to its name."""
 
 ENGINES = ("docker", "podman")
 """Runtimes whose engine tells of their containers."""
@@ -60,10 +66,10 @@ class Container(Value):
     @property
     def endings(self) -> tuple[str, ...]:
         """The commands that end it where no service runs it; none without one for its host."""
-        program = _PROGRAMS.get(self.runtime)
-        if not program or not self.name:
+        stop = _STOPS.get(self.runtime)
+        if not stop or not self.name:
             return ()
-        stop = f"{program} stop {quote(self.name)}"
+        stop = f"{stop} {quote(self.name)}"
         # Without its policy a container that was stopped stays away at the next boot too.
         is_kept = self.runtime == "docker" and self.policy in _STARTED_AGAIN
         return (stop, f"docker update --restart=no {quote(self.name)}") if is_kept else (stop,)
@@ -75,11 +81,12 @@ class Container(Value):
         if self.endings:
             command = " && ".join(self.endings)
             return f"it is in {self.shown}, and `{command}`{by(self.user)} ends it"
-        program = _PROGRAMS.get(self.runtime)
-        if program:
+        stop = _STOPS.get(self.runtime, "")
+        if stop:
+            program = stop.partition(" ")[0]
             return (
                 f"it listens for {self.shown}: `{program} ps`{by(self.user)} shows which,"
-                f" `{program} stop` ends that"
+                f" `{stop}` ends that"
             )
         return f"it is in {self.shown}, which starts it again after a kill, so end it there"
 

@@ -8,6 +8,6 @@ from reconciler.model.names import Value
 class Inside(Value):
     """A container by its name, its id or its number, and the socket of the engine that keeps it."""
 
-    kind: Literal["docker"]
+    kind: Literal["docker", "lxc"]
     name: str
     socket: str = ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import docker, procfs, properties, systemd
+from reconciler.onhost import docker, lxc, lxc_words, procfs, properties, systemd
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.onhost.properties import State
 
 _FLAGS = "LLAMA_ARG_"
+_SET = "lxc.environment"
 _PROPERTIES = ("MainPID", "WorkingDirectory", "User", "Environment", "EnvironmentFiles")
 _AS_IS = "no-env-expand"
 _SYSTEMD, _SERVICE = "org.freedesktop.systemd1", "org.freedesktop.systemd1.Service"
@@ -46,6 +48,25 @@ def of_container(request: dict[str, Any], _: str) -> dict[str, Any]:
         "reached": [one["Destination"] for one in seen["Mounts"] if one.get("Source")],
         "user": _other(config["User"].partition(":")[0]),
         "adding": f"make container {name} again with these words at the end of its command: `",
+    }
+
+
+def of_lxc(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """Answer what a container of LXC runs; raise HostProblem where there is none."""
+    keeper = lxc_words.keeper(request)
+    file = lxc.file_of(keeper)
+    if file is None:
+        raise HostProblem(f"there is no {keeper.what}")
+    one = lxc.init_of(keeper)
+    seen = _running(one["pid"], "") if one else None
+    set_here = dict(value.partition("=")[::2] for key, value in file.keys if key == _SET)
+    return {
+        "words": shlex.split(file.value("lxc.init.cmd")),
+        "variables": _of_flags(set_here),
+        "directory": file.value("lxc.init.cwd") or "/",
+        "reached": [mounted for mounted, source in file.mounts if source],
+        "adding": f"add to the end of lxc.init.cmd in {file.path} `",
+        **(seen or {}),
     }
 
 
@@ -81,7 +102,7 @@ def _running(pid: int, path: str) -> dict[str, Any] | None:
     if not words or not variables:
         return None
     # A name without a slash was found on systemd's own path.
-    words[0] = words[0] if "/" in words[0] else path
+    words[0] = words[0] if "/" in words[0] else path or words[0]
     return {"words": words, "variables": _of_flags(variables)}
 
 

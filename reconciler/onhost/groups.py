@@ -1,4 +1,4 @@
-"""Control groups of version 2, which the kernel names by numbers: which processes are in one."""
+"""Control groups: which processes are in one, by the kernel's number for it or by its path."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from reconciler.onhost import procfs
 
 _PLACES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 """Where version 2 is mounted, alone or beside version 1."""
+
+_SYSTEMD = "/sys/fs/cgroup/systemd"
+"""Where systemd keeps its groups without version 2."""
 
 
 def members(number: int) -> list[int]:
@@ -19,6 +22,20 @@ def members(number: int) -> list[int]:
     found = [pid for pid in procfs.pids() if _is_in(number, pid, seen)]
     living = [one for one in map(procfs.alive, found) if one]
     return [one.pid for one in sorted(living, key=lambda one: (one.start, one.pid))]
+
+
+def below(path: str) -> set[int]:
+    """List the processes in the control group of a path, and in those below it."""
+    # Without a group of its own it would be all that runs.
+    places = () if path in {"", "/"} else (root + path for root in (*_PLACES, _SYSTEMD))
+    # A walk from nowhere finds nothing.
+    place = next(filter(os.path.isdir, places), "")
+    return {pid for folder, _, _ in os.walk(place) for pid in _listed(folder)}
+
+
+def _listed(folder: str) -> set[int]:
+    listed = procfs.text(f"{folder}/cgroup.procs", procfs.TABLE_LIMIT)
+    return {pid for pid in map(int, listed.split()) if pid > 1}
 
 
 def _is_in(number: int, pid: int, seen: dict[str, bool]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from posixpath import join, normpath, relpath
 from typing import Any, NamedTuple
 
-from reconciler.onhost import docker
+from reconciler.onhost import docker, lxc, lxc_words
 from reconciler.onhost.problem import HostProblem
 
 _PATHS = ("path", "directory")
@@ -97,5 +97,13 @@ def _of_docker(inside: dict[str, str]) -> Place:
     return Place(inside["name"], mounts, seen["Image"])
 
 
-_PLACES = {"docker": _of_docker}
+def _of_lxc(inside: dict[str, str]) -> Place:
+    keeper = lxc_words.keeper({"name": inside["name"], "keeper": inside["kind"]})
+    file = lxc.file_of(keeper)
+    if file is None:
+        raise HostProblem(f"there is no {keeper.what}, whose paths are meant")
+    return Place(keeper.name, file.mounts, file.root)
+
+
+_PLACES = {"docker": _of_docker, "lxc": _of_lxc}
 """What tells of a container, by its kind."""

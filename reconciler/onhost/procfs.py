@@ -177,6 +177,12 @@ def alive(pid: int, proc: str = "/proc") -> Process | None:
     return one if one and one.alive else None
 
 
+def lives(one: Process) -> bool:
+    """Whether this very process is still alive."""
+    now = alive(one.pid)
+    return now is not None and now.start == one.start
+
+
 def living() -> dict[int, Process]:
     """Look at every process that is alive, by pid."""
     return {one.pid: one for one in map(alive, pids()) if one}

@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import commands, ports, process, procfs, properties, results
+from reconciler.onhost import commands, groups, ports, process, procfs, properties, results
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _PROPERTIES = (
     "Transient",
     *results.PROPERTIES,
 )
-_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
 _OVER = ("inactive", "failed")
 _WAITS = {
@@ -133,7 +132,7 @@ def _is_of(identity: dict[str, Any], state: State) -> bool:
     if identity["invocation"]:
         return bool(state["InvocationID"] == identity["invocation"])
     with process.holding(identity) as leader:
-        return leader is not None and identity["pid"] in _members(state)
+        return leader is not None and identity["pid"] in groups.below(state["ControlGroup"])
 
 
 def _ended(name: str, scope: str, request: dict[str, Any]) -> list[str]:
@@ -209,7 +208,7 @@ def _unit(state: State) -> dict[str, Any] | None:
     main = _main(state)
     return {
         "identity": main or _no_process(state),
-        "members": sorted(_members(state)),
+        "members": sorted(groups.below(state["ControlGroup"])),
         "leader": main is not None or _is_starting(state),
         "restarts": int(state["NRestarts"] or 0),
         "argv": procfs.argv(main["pid"]) if main else [],
@@ -247,7 +246,11 @@ def _main(state: State) -> dict[str, Any] | None:
 
 def _is_gone(state: State) -> bool:
     """Whether nothing of a service runs and systemd will not start it again by itself."""
-    return state["ActiveState"] in (*_OVER, "") and not _is_waiting(state) and not _members(state)
+    return (
+        state["ActiveState"] in (*_OVER, "")
+        and not _is_waiting(state)
+        and not groups.below(state["ControlGroup"])
+    )
 
 
 def _is_waiting(state: State) -> bool:
@@ -261,21 +264,6 @@ def _controls(name: str, scope: str) -> dict[str, str]:
         control: systemctl(scope, "show", f"--property={control}", name, may_fail=True)
         for control in results.CONTROLS
     }
-
-
-def _members(state: State) -> set[int]:
-    """List the processes in the control group of a service, and in those below it."""
-    group = state["ControlGroup"]
-    # Without a group of its own it would be all that runs.
-    paths = () if group in {"", "/"} else (root + group for root in _GROUPS)
-    # A walk from nowhere finds nothing.
-    place = next(filter(os.path.isdir, paths), "")
-    return {pid for folder, _, _ in os.walk(place) for pid in _processes(folder)}
-
-
-def _processes(folder: str) -> set[int]:
-    listed = procfs.text(f"{folder}/cgroup.procs", procfs.TABLE_LIMIT)
-    return {pid for pid in map(int, listed.split()) if pid > 1}
 
 
 def _modified_ns(state: State) -> int:

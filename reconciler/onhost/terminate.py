@@ -65,7 +65,7 @@ def _kill(wanted: dict[str, Any], group: set[Process], seconds: float, rungs: li
         process.reap()
         # Looked for again each time: a process may start others while it is being ended.
         seen |= _group(wanted, False, seen)
-        left = set(filter(_lives, seen))
+        left = set(filter(procfs.lives, seen))
         if not left:
             return
         seconds_left = deadline - time.monotonic()
@@ -92,16 +92,10 @@ def _signalled(one: Process, number: signal.Signals, held: contextlib.ExitStack)
         return None
     held.callback(os.close, descriptor)
     # Compared after the open: the pid may have come to mean another process before.
-    if not _lives(one):
+    if not procfs.lives(one):
         return None
     process.send(descriptor, number)
     return descriptor
-
-
-def _lives(one: Process) -> bool:
-    """Whether this very process is still alive."""
-    now = procfs.alive(one.pid)
-    return now is not None and now.start == one.start
 
 
 def _group(wanted: dict[str, Any], leads: bool, seen: Iterable[Process] = ()) -> set[Process]:

@@ -11,6 +11,7 @@ from reconciler.ports import Access
 from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, reached
 from tests.dockers import Dockerd, dockerd, podman
+from tests.lxcs import Lxc
 
 SUPERVISOR = """
 [Service]
@@ -48,3 +49,8 @@ def booted() -> Iterator[Booted]:
         one.define("user@.service", SUPERVISOR)
         one.run("systemctl", "start", "user@0.service")
         yield one
+
+
+@pytest.fixture(scope="module")
+def lxc(booted: Booted) -> Lxc:
+    return Lxc(booted)

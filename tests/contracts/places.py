@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from reconciler.drivers.launchers import docker, process, systemd
+from reconciler.drivers.launchers import docker, lxc, process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.model.facts import Known, Unit, UnitIdentity
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.ports import Access, Evidence, Launcher
     from tests.booted import Booted
     from tests.dockers import Dockerd
+    from tests.lxcs import Lxc
 
 CONTROLLER = running.mark("")["controller"]
 INTERPRETER = str(Path(sys.executable).resolve())
@@ -173,6 +174,30 @@ class ContainerPlace(Place):
         self.dockerd.create("gemma3", argv, self._folder, **settings)
 
 
+class LxcPlace(Place):
+    """The launcher of LXC's containers on a host that was booted for the tests."""
+
+    controller = ""
+
+    def __init__(self, access: Access, lxc_: Lxc, folder: Path) -> None:
+        self.lxc = lxc_
+        self._folder = folder
+        self.name = f"gemma3-{lxc_.number}"
+        kind = Kind(kind="lxc", options={"name": self.name})
+        self._model = program("").model_copy(update={"launcher": kind})
+        super().__init__(lxc.Driver(access, [self._model]), access)
+        self.wanted = self._model
+
+    def model(self, text: str) -> ModelSpec:
+        # The first process of a container is ended by no signal that it does not handle.
+        self.define([*running.PYTHON, OBEDIENT + text])
+        return self._model
+
+    def define(self, argv: Sequence[str], **settings: str) -> None:
+        init = self.lxc.speak(self.name, argv)
+        self.lxc.create(self.name, init, self._folder, **settings)
+
+
 @asynccontextmanager
 async def processes(way: str, directory: Path) -> AsyncIterator[Place]:
     async with reached(way, directory) as access:
@@ -187,7 +212,16 @@ async def containers(way: str, dockerd: Dockerd, directory: Path) -> AsyncIterat
 
 
 @asynccontextmanager
+async def lxc_containers(made: Lxc, directory: Path) -> AsyncIterator[LxcPlace]:
+    async with inside(made.booted, directory) as access:
+        place = LxcPlace(access, made, directory)
+        yield place
+        made.remove(place.name)
+
+
+@asynccontextmanager
 async def inside(booted: Booted, directory: Path) -> AsyncIterator[Access]:
+    """Reach a host that was booted for the tests."""
     argv = [*booted.entering, sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
     async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:
         yield here(directory, interpreter.exchange)
@@ -225,6 +259,8 @@ async def placed(name: str, fixture: Callable[[str], Any], directory: Path) -> A
     elif name in DOCKER:
         way, engine = DOCKER[name]
         made = containers(way, fixture(engine), directory)
+    elif name == "lxc":
+        made = lxc_containers(fixture("lxc"), directory)
     else:
         made = processes(name, directory)
     async with made as place:

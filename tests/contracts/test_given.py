@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from reconciler.drivers.access.shared.within import Within
 from reconciler.drivers.engines import embedded
 from reconciler.drivers.launchers import docker as docker_launcher
+from reconciler.drivers.launchers import lxc as lxc_launcher
 from reconciler.drivers.launchers import systemd as systemd_launcher
 from reconciler.edge.interpreter import Interpreter
 from reconciler.model.facts import Known, Unit, Weights
@@ -20,7 +22,9 @@ from reconciler.model.place import Inside
 from reconciler.model.spec import Kind
 from reconciler.onhost import bundle
 from tests.contracts.hosts import here
+from tests.contracts.places import inside
 from tests.engine import free_port, weights_in
+from tests.lxcs import MAPPED, Lxc
 from tests.rig import Rig, spec, value
 from tests.sample_worlds import marked
 
@@ -130,7 +134,45 @@ async def service(booted: Booted, tmp_path: Path) -> AsyncIterator[GivenRig]:
     booted.path(file).unlink()
 
 
-@pytest.fixture(params=["container", "service"])
+@pytest.fixture
+async def lxc_container(lxc: Lxc, tmp_path: Path) -> AsyncIterator[GivenRig]:
+    async with lxc_rig(lxc, tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture
+async def unprivileged(lxc: Lxc, tmp_path: Path) -> AsyncIterator[GivenRig]:
+    async with lxc_rig(lxc, tmp_path, **MAPPED) as rig:
+        lxc.map_users(tmp_path / "kept")
+        yield rig
+
+
+@asynccontextmanager
+async def lxc_rig(lxc: Lxc, tmp_path: Path, **settings: str) -> AsyncIterator[GivenRig]:
+    """Give a model that has its weights at /models and its conversations at /kv."""
+    weights = weights_in(tmp_path)
+    (tmp_path / "kept" / "theirs").mkdir(parents=True)
+    port, name = free_port(), f"m-{lxc.number}"
+    argv = argv_of(f"/models/{weights.name}", "/kv", port)
+    model = spec(embedded.command(embedded.Options(seed=1), "m", port), port)
+    model = model.model_copy(update={"launcher": Kind(kind="lxc", options={"name": name})})
+
+    def make(words: Sequence[str]) -> None:
+        mounts = [f"{tmp_path}:/models", f"{tmp_path}/kept:/kv"]
+        lxc.create(name, words, tmp_path, mounts, **settings)
+
+    async with inside(lxc.booted, tmp_path) as access:
+        launcher = lxc_launcher.Driver(access, [model])
+        reached: Any = Within(access, Inside(kind="lxc", name=name))
+        options = embedded.Options(weights=f"/models/{weights.name}")
+        engine: Any = embedded.given(options, model, reached, launcher.command, time.time)
+        rig = GivenRig(model, access, launcher, engine, tmp_path, make, argv)
+        rig.define()
+        yield rig
+    lxc.remove(name)
+
+
+@pytest.fixture(params=["container", "service", "lxc_container", "unprivileged"])
 def model(request: pytest.FixtureRequest) -> GivenRig:
     made: GivenRig = request.getfixturevalue(request.param)
     return made

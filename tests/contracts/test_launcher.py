@@ -25,6 +25,7 @@ from tests.contracts.places import (
     OWNED,
     SCOPES,
     ContainerPlace,
+    LxcPlace,
     Place,
     ServicePlace,
     held,
@@ -60,7 +61,7 @@ async def service(
         yield one
 
 
-@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER])
+@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, "lxc"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with placed(request.param, request.getfixturevalue, tmp_path) as one:
         yield one
@@ -117,7 +118,7 @@ async def test_the_owner_of_a_port_is_its_unit_then_none(place: Place) -> None:
 async def test_the_log_is_what_the_unit_wrote_last(place: Place) -> None:
     if isinstance(place, ServicePlace):
         place.define("ExecStart=/bin/true")
-    elif isinstance(place, ContainerPlace):
+    elif isinstance(place, ContainerPlace | LxcPlace):
         place.define(["/bin/true"])
     assert await place.launcher.log("gemma3") == Known(LogPart())
     for word in ("x", "y"):

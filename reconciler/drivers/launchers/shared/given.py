@@ -17,6 +17,7 @@ from reconciler.model.log import LogPart
 from reconciler.model.names import Value
 from reconciler.model.onhost.answers import understood
 from reconciler.model.onhost.containers import GivenContainer
+from reconciler.model.onhost.lxc import GivenLxc
 from reconciler.model.origin import Service
 from reconciler.model.reason import Reason
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
 
-Given: TypeAlias = Service | GivenContainer
+Given: TypeAlias = Service | GivenContainer | GivenLxc
 
 
 class _Running(Value):

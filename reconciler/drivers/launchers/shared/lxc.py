@@ -1,0 +1,14 @@
+"""What the launchers of LXC's containers have in common."""
+
+from __future__ import annotations
+
+from reconciler.drivers.launchers.shared.given import GivenUnits
+from reconciler.model.onhost.lxc import AskLxc, AskLxcCommand, AskLxcLog, StartLxc, StopLxc
+
+
+class LxcUnits(GivenUnits):
+    """The launcher of containers. Source: lxc-info, their control groups and their files."""
+
+    what = "container"
+    asks, asks_log, asks_command = AskLxc, AskLxcLog, AskLxcCommand
+    starts, stops = StartLxc, StopLxc

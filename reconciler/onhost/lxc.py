@@ -1,0 +1,243 @@
+"""Containers of LXC that exist already: seen as LXC tells, started and ended by their keeper.
+
+They are told apart by when their init started. What runs of one is all that is in its control
+group; its restarts and its way to end are its own.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from reconciler.onhost import commands, files, groups, lxc_files, lxc_words, ports, process, procfs
+from reconciler.onhost.problem import HostProblem
+
+if TYPE_CHECKING:
+    from reconciler.onhost.lxc_files import LxcFile
+    from reconciler.onhost.lxc_words import Keeper
+    from reconciler.onhost.procfs import Process
+
+SECONDS = 10.0
+START_SECONDS = 50.0
+"""How long a start may take that its keeper carries out itself."""
+
+SETTLE_SECONDS = 0.2
+LOG_LIMIT = 64 * 1024
+
+PAUSE = 0.02
+_STOPPED = "STOPPED"
+_FOLDER = "lxc"
+
+
+def containers(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """Answer for each container whether it could be started, and what runs of it."""
+    return {"containers": [_container(one) for one in request["containers"]]}
+
+
+def _container(one: dict[str, str]) -> dict[str, Any]:
+    keeper = lxc_words.keeper(one)
+    file = file_of(keeper)
+    unit = _unit(keeper, file) if file else None
+    modified_ns = file.modified_ns if file else 0
+    binary = {"path": keeper.name, "problem": _barred(keeper, file), "modified_ns": modified_ns}
+    return {"binary": binary, "unit": unit}
+
+
+def start(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Start a container and answer its identity; raise HostProblem where it is over at once."""
+    keeper = lxc_words.keeper(request)
+    file = file_of(keeper)
+    problem = _barred(keeper, file)
+    if file is None or problem:
+        raise HostProblem(problem)
+    _note_log(keeper, file, directory)
+    errors = _errors(keeper, file, directory)
+    done = _run(keeper.start(errors), START_SECONDS)
+    started = _started(keeper)
+    if started is None:
+        said = lxc_words.first_error(procfs.text(errors, LOG_LIMIT))
+        why = (said or done.said) if done.code else "it is over already"
+        raise HostProblem(f"{keeper.what} did not start: {why}; {keeper.aloud} says more")
+    ports.expect(started["pid"])
+    return {"identity": started, "at": time.time()}
+
+
+def _errors(keeper: Keeper, file: LxcFile, directory: str) -> str:
+    """Make a new log for a start, "" where the container has one of its own."""
+    if file.value("lxc.log.file"):
+        return ""
+    path = _own(keeper, directory, "errors")
+    files.write_durably(path, b"")
+    return path
+
+
+def _started(keeper: Keeper) -> dict[str, Any] | None:
+    deadline = time.monotonic() + _settle(keeper)
+    while True:
+        one = init_of(keeper)
+        if one is not None or time.monotonic() >= deadline:
+            return one
+        time.sleep(PAUSE)
+
+
+def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """End a container if it still is the run that is meant."""
+    keeper, began = lxc_words.keeper(request), time.monotonic()
+    one = init_of(keeper)
+    is_meant = one is not None and one["invocation"] == request["identity"]["invocation"]
+    rungs = _ended(keeper, one["pid"], request) if one and is_meant else []
+    return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
+
+
+def _ended(keeper: Keeper, pid: int, request: dict[str, Any]) -> list[str]:
+    """Stop a container, kill it when that is not enough, and tell which of both it took."""
+    grace, kill = math.ceil(request["grace"]), float(request["kill"])
+    inside = [one for one in map(procfs.alive, _members(pid)) if one]
+    settle = _settle(keeper)
+    # What its keeper says decides nothing: it may refuse, or only pass the request on.
+    _run(keeper.shutdown(grace), grace + kill)
+    if _is_gone_within(settle, keeper, inside):
+        return ["term"]
+    done = _run(keeper.kill, kill)
+    if _is_gone_within(max(kill, settle), keeper, inside):
+        return ["term", "kill"]
+    raise HostProblem(f"{keeper.what} is still there {kill:g} s after it was killed: {done.said}")
+
+
+def _settle(keeper: Keeper) -> float:
+    """For how long it may not show yet that a keeper has done what it was told."""
+    return lxc_words.HA_SECONDS if keeper.is_requested else SETTLE_SECONDS
+
+
+def _is_gone_within(seconds: float, keeper: Keeper, inside: list[Process]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not _is_gone(keeper, inside):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def _is_gone(keeper: Keeper, inside: list[Process]) -> bool:
+    """Whether a container has stopped, and nothing lives of what was in it."""
+    return _state(keeper)[0] == _STOPPED and not any(map(procfs.lives, inside))
+
+
+def log(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Answer the last lines of a container's console since its newest start, and their `end`.
+
+    After an earlier end, the lines since. A start that this program did not make is not known.
+    """
+    keeper, after = lxc_words.keeper(request), request.get("after", "")
+    file = file_of(keeper)
+    if file is None:
+        return {"lines": [], "end": after}
+    if not file.console:
+        raise HostProblem(
+            f"what {keeper.what} writes to its console is kept nowhere; name a file for it with"
+            f" lxc.console.logfile in {file.path}"
+        )
+    noted = procfs.text(os.path.join(directory, _FOLDER, keeper.name, "begun"))
+    return files.tail(file.console, int(request["lines"]), after or noted)
+
+
+def _note_log(keeper: Keeper, file: LxcFile, directory: str) -> None:
+    """Remember where a container's console ended before its start."""
+    # It goes on where it was, and nothing in it tells one start from the next.
+    if file.console:
+        ended = files.tail(file.console, 0)["end"]
+        files.write_durably(_own(keeper, directory, "begun"), ended.encode())
+
+
+def _own(keeper: Keeper, directory: str, name: str) -> str:
+    """Name a file that this program keeps about a container, in a folder that is there."""
+    folder = os.path.join(directory, _FOLDER, keeper.name)
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, name)
+
+
+def file_of(keeper: Keeper) -> LxcFile | None:
+    """Read a container's file, None where there is no such container; raise HostProblem."""
+    if os.geteuid() != 0:
+        raise HostProblem(
+            f"the containers of LXC are root's, and this account is {procfs.account(os.geteuid())};"
+            " run reconciler as root, or let its `access` log in there as root"
+        )
+    return lxc_files.read(keeper.file)
+
+
+def _barred(keeper: Keeper, file: LxcFile | None) -> str:
+    """Tell in words why a container is not started, "" when it would be tried."""
+    if file is None:
+        return (
+            f"there is no {keeper.what} here ({keeper.file}); {keeper.listing} shows what there is,"
+            f" or name another with {keeper.option}:"
+        )
+    if file.network:
+        return (
+            f"{keeper.what} is not on the host's network but on its own ({file.network}); give it"
+            f" {keeper.on_host} in {file.path}"
+        )
+    return ""
+
+
+def _unit(keeper: Keeper, file: LxcFile) -> dict[str, Any] | None:
+    """Describe what runs of a container, None when it has stopped."""
+    one = init_of(keeper)
+    if one is None:
+        return None
+    return {
+        "identity": one,
+        "members": sorted(_members(one["pid"])),
+        "leader": True,
+        "restarts": 0,
+        "argv": procfs.argv(one["pid"]),
+        **_times(procfs.process(one["pid"]), file),
+    }
+
+
+def _times(one: Process | None, file: LxcFile) -> dict[str, Any]:
+    """Tell since when a container's init runs, and whether its file was written to since."""
+    if one is None:
+        return {"uptime": 0.0, "started_at": None}
+    uptime = procfs.age(one)
+    # The end of its first tick: what was written just before the start must not seem newer.
+    started_at = time.time() - uptime + 1 / procfs.ticks()
+    outdated = file.modified_ns / 1e9 > started_at
+    return {"uptime": max(0.0, uptime), "started_at": started_at, "outdated": outdated}
+
+
+def init_of(keeper: Keeper) -> dict[str, Any] | None:
+    """Identify a container's init, None where none runs."""
+    pid = _state(keeper)[1]
+    one = process.identity(pid) if pid > 1 else None
+    return {**one, "invocation": f"{keeper.name}@{one['start']}"} if one else None
+
+
+def _members(pid: int) -> set[int]:
+    """List what runs beside a container's init, whatever control groups it has made inside."""
+    return groups.below(lxc_words.group(pid)) | {pid}
+
+
+def _state(keeper: Keeper) -> tuple[str, int]:
+    """Ask LXC for the state of a container, and for the pid of its init, 0 where none runs."""
+    # One that Proxmox VE has never started is not LXC's yet.
+    if not os.path.exists(keeper.own):
+        return _STOPPED, 0
+    done = _run(["lxc-info", "-n", keeper.name, "-s", "-p"], SECONDS)
+    told = dict(line.split(":", 1) for line in done.out.splitlines() if ":" in line)
+    if "State" not in told:
+        raise HostProblem(f"lxc-info does not tell of {keeper.what}: {done.said}")
+    return told["State"].strip(), int(told.get("PID", 0))
+
+
+def _run(argv: list[str], seconds: float) -> commands.Ended:
+    try:
+        return commands.run(argv, seconds)
+    except FileNotFoundError:
+        raise HostProblem(lxc_words.missing(argv[0])) from None
+    except commands.Late:
+        said = f"`{' '.join(argv)}` did not end within {seconds:g} s"
+        return commands.Ended(-1, "", said)

@@ -1,0 +1,108 @@
+"""The file that says how a container of LXC is made: that of LXC itself, or that of Proxmox VE.
+
+Both are lines of a key and a value, LXC's with an equals sign, Proxmox VE's with a colon. What
+follows a section's head in Proxmox VE's is a snapshot, or not in force yet. Sources:
+lxc.container.conf(5), tried with 5.0.2; pct.conf(5).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.onhost import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILE_LIMIT = 1024 * 1024
+
+_LINE = re.compile(r"\s*([\w.]+)\s*[=:]\s*(.*?)\s*")
+_NETWORK = re.compile(r"lxc\.net\.\d+\.type|net\d+")
+_HOST = "none"
+_MOUNT_POINT = re.compile(r"mp\d+")
+_ROOT_KEYS = ("lxc.rootfs.path", "rootfs")
+_BIND = {"bind", "rbind"}
+_SPACE, _TAB = ("\\040", " "), ("\\011", "\t")
+
+
+class LxcFile(NamedTuple):
+    """A container's file as it is now; `keys` in their order."""
+
+    path: str
+    modified_ns: int
+    keys: tuple[tuple[str, str], ...]
+
+    def value(self, key: str) -> str:
+        """Return the last value of a key, "" without one."""
+        return next((value for name, value in reversed(self.keys) if name == key), "")
+
+    @property
+    def console(self) -> str:
+        """Where its console is written to, "" for nowhere."""
+        return self.value("lxc.console.logfile")
+
+    @property
+    def network(self) -> str:
+        """The kind of network that it has, "" where it is the host's."""
+        kinds = [value for key, value in self.keys if _NETWORK.fullmatch(key)]
+        # Without a word about it a container has a network of its own, in which nothing is.
+        return next((kind for kind in kinds or ["empty"] if kind != _HOST), "")
+
+    @property
+    def root(self) -> str:
+        """Where its own files are, as its keeper names that."""
+        return next((value for key, value in self.keys if key in _ROOT_KEYS), "")
+
+    @property
+    def mounts(self) -> list[tuple[str, str]]:
+        """Each path in it at which something is mounted, and the host's, "" where it has none."""
+        return [("/", _of_host(self.root)), *self._entries()]
+
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        for key, value in self.keys:
+            if key == "lxc.mount.entry":
+                yield _entry(value)
+            elif _MOUNT_POINT.fullmatch(key):
+                yield _mount_point(value)
+
+
+def read(path: str) -> LxcFile | None:
+    """Read a container's file, None where there is none; raise HostProblem."""
+    try:
+        content = files.read_bounded(path, FILE_LIMIT)
+        modified_ns = os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return None
+    return LxcFile(path, modified_ns, _keys(content.decode("utf-8", "replace")))
+
+
+def _keys(text: str) -> tuple[tuple[str, str], ...]:
+    current = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
+    found = map(_LINE.fullmatch, current.splitlines())
+    return tuple((line[1], line[2]) for line in found if line)
+
+
+def _entry(value: str) -> tuple[str, str]:
+    """Read a line as of fstab(5)."""
+    source, target, _, options = [*map(_unescaped, value.split()), "", "", "", ""][:4]
+    is_bound = _BIND & set(options.split(","))
+    return f"/{target.lstrip('/')}", _of_host(source) if is_bound else ""
+
+
+def _mount_point(value: str) -> tuple[str, str]:
+    """Read a mount point of Proxmox VE: a volume or a folder of the host, then options."""
+    source, *options = value.split(",")
+    named = dict(option.partition("=")[::2] for option in options)
+    return named.get("mp", "/"), _of_host(source)
+
+
+def _of_host(source: str) -> str:
+    """Find the host's folder that a source is, "" for a volume or a file system without one."""
+    path = source.removeprefix("dir:").partition(",")[0]
+    return path if path.startswith("/") else ""
+
+
+def _unescaped(word: str) -> str:
+    return word.replace(*_SPACE).replace(*_TAB)

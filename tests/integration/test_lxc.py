@@ -1,0 +1,56 @@
+"""A model that is a container of LXC, beside one that is a process, through the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.booted import booted_systemd
+from tests.lxc_stack import LxcStack
+from tests.lxcs import Lxc
+from tests.stack import ending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def lxc() -> Iterator[Lxc]:
+    with booted_systemd() as booted:
+        yield Lxc(booted)
+
+
+@pytest.fixture
+def here(lxc: Lxc, tmp_path: Path) -> Iterator[LxcStack]:
+    made = LxcStack(tmp_path, lxc)
+    with ending(made):
+        yield made
+    lxc.remove(made.name)
+
+
+def test_a_container_and_a_process_take_turns(here: LxcStack) -> None:
+    here.apply()
+    here.desire("tiny-b")
+    here.apply()
+    assert here.pid()
+    assert here.engines() == {}
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+    assert here.talk()["prompt_n"] > 1
+    here.desire("tiny-a")
+    here.apply()
+    assert here.pid() == 0
+    assert list(here.engines()) == ["tiny-a"]
+    here.desire("tiny-b")
+    here.apply()
+    assert here.talk()["prompt_n"] == 1, "its conversation came back"
+
+
+def test_a_container_that_cannot_start_leaves_the_model_before_in_service(here: LxcStack) -> None:
+    here.apply()
+    here.lxc.create(here.name, [], here.folder, lxc__init__cmd="/nowhere/llama-server")
+    here.desire("tiny-b")
+    assert "/nowhere/llama-server" in here.apply(3).stdout
+    assert here.pid() == 0
+    assert list(here.engines()) == ["tiny-a"]

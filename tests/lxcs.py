@@ -1,0 +1,127 @@
+"""Real containers of LXC for tests, beside a booted systemd; they run this machine's programs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.needs import need
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.booted import Booted
+
+ROOT = Path(__file__).parents[1]
+ROOTFS = "/run/empty"
+FOLDERS = "mkdir -p usr etc tmp proc sys dev run root opt var"
+LINKS = "for link in bin lib lib64 sbin; do ln -sfn usr/$link $link; done"
+OVER = "mkdir -p over work; mount -t overlay -o lowerdir=/etc,upperdir=over,workdir=work etc /etc"
+SETTINGS = {
+    "lxc.net.0.type": "none",
+    "lxc.signal.halt": "SIGTERM",
+    "lxc.mount.auto": "proc:mixed sys:ro cgroup:mixed",
+    "lxc.apparmor.profile": "unconfined",
+    "lxc.tty.max": "0",
+}
+
+FIRST = 100000
+MAPPED = {
+    "lxc__idmap": f"u 0 {FIRST} 65536\nlxc.idmap = g 0 {FIRST} 65536",
+    # What is there of the kernel's belongs to root, on a network that does too.
+    "lxc__mount__auto": "proc:mixed",
+}
+"""Settings of a container whose users are other ones of its host, root too."""
+
+
+class Lxc:
+    """The LXC of a booted host, whose containers have a root of folders and links alone.
+
+    A container is reached by its name in the network that all booted hosts share, so that each
+    needs one of its own, by `number`.
+    """
+
+    def __init__(self, booted: Booted) -> None:
+        need("lxc-start")
+        self.booted = booted
+        self.number = os.getpid()
+        booted.run(
+            "sh", "-ec", f"cd /run; {OVER}; echo root:{FIRST}:65536 | tee /etc/subuid >/etc/subgid"
+        )
+        made = f"mkdir -p {ROOTFS}; cd {ROOTFS}; {FOLDERS}; {LINKS}; cp /etc/ld.so.cache etc"
+        booted.run("sh", "-ec", made)
+
+    def speak(self, name: str, argv: Sequence[str]) -> list[str]:
+        """Return the command line of a container's init that writes to its console.
+
+        Without it, LXC gives an init no output.
+        """
+        self.booted.write(f"{ROOTFS}/{name}.sh", f"exec {shlex.join(argv)} >/dev/console 2>&1\n")
+        return ["/bin/sh", f"/{name}.sh"]
+
+    def create(
+        self,
+        name: str,
+        argv: Sequence[str],
+        folder: Path,
+        mounts: Sequence[str] = (),
+        **settings: str,
+    ) -> None:
+        """Make a container on the host's network that has this machine's programs, and `folder`.
+
+        `mounts` are more folders, HOST:CONTAINER, `settings` keys of its file, with __ for a dot.
+        """
+        self.remove(name)
+        # Each at its own path; Python and its packages may be elsewhere than in /usr.
+        places = {"/usr", sys.base_prefix, str(Path(sys.prefix).resolve()), str(ROOT)}
+        pairs = [(place, place, "ro,") for place in sorted(places)]
+        parted = [mount.partition(":") for mount in (f"{folder}:{folder}", *mounts)]
+        pairs += [(place, target, "") for place, _, target in parted]
+        if settings.keys() & MAPPED.keys():
+            pairs = [(self._opened(place), target, how) for place, target, how in pairs]
+        given = {
+            **SETTINGS,
+            "lxc.uts.name": name,
+            "lxc.rootfs.path": f"dir:{ROOTFS}",
+            "lxc.init.cmd": shlex.join(argv),
+            "lxc.init.cwd": str(folder),
+            "lxc.console.logfile": str(folder / f"{name}.console"),
+            **{key.replace("__", "."): value for key, value in settings.items()},
+        }
+        lines = [f"{key} = {value}" for key, value in given.items()]
+        lines += [
+            f"lxc.mount.entry = {place} {target.removeprefix('/')} none {how}bind,create=dir 0 0"
+            for place, target, how in pairs
+        ]
+        self.booted.write(self.file(name), "\n".join([*lines, ""]))
+
+    def _opened(self, place: str) -> str:
+        """Mount a folder where every user of the host can reach it."""
+        at = f"/run/open{place}"
+        script = f"[ -e {at} ] || {{ mkdir -p {at}; mount --bind {place} {at}; }}"
+        self.booted.run("sh", "-ec", script)
+        return at
+
+    def map_users(self, folder: Path) -> None:
+        """Let containers with users of their own have their root, and write to a folder."""
+        owner = f"{FIRST}:{FIRST}"
+        self.booted.run("chown", "-R", owner, ROOTFS, str(folder))
+        folder.parent.chmod(0o755)
+
+    def file(self, name: str) -> str:
+        """Return where the file of a container is."""
+        return f"/var/lib/lxc/{name}/config"
+
+    def pid(self, name: str) -> int:
+        """Return the pid of a container's init as its host counts, 0 where none runs."""
+        return int(self.booted.run("lxc-info", "-n", name, "-p", "-H") or 0)
+
+    def remove(self, name: str) -> None:
+        """Take a container away, where there is one."""
+        if self.booted.path(self.file(name)).exists():
+            if self.pid(name):
+                self.booted.run("lxc-stop", "-n", name, "-k")
+            self.booted.run("rm", "-r", f"/var/lib/lxc/{name}")
