@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from reconciler.gateway.head import HOP_BY_HOP, Field, lines_of
@@ -20,34 +20,36 @@ FOREIGN = b"access-control-"
 """What an engine allows other pages: that is the gateway's to say."""
 
 
+EVENTS = b"text/event-stream"
+BODY_AS_IT_IS = {LENGTH, b"content-encoding"}
+"""With these, nothing may be put between the pieces of a body."""
+
+
 class AnswerHead(NamedTuple):
     """The head of an engine's answer.
 
     `lines` are the `fields` that clients are given, as they are written: all but what tells
-    `length`, which is as it was written, None where it was not. `said` is the last value of each
-    field, by its name in lower case.
+    `length`, which is as it was written, None where it was not. What `takes_events` is a stream
+    into which others may be put.
     """
 
     status: int
     reason: bytes
     fields: tuple[Field, ...]
-    said: Mapping[bytes, bytes]
     lines: bytes
     length: bytes | None
+    is_stream: bool = False
+    takes_events: bool = False
 
 
-NO_HEAD = AnswerHead(0, b"", (), {}, b"", None)
+NO_HEAD = AnswerHead(0, b"", (), b"", None)
 
 
 class AnswerPrecedent(NamedTuple):
     """An answer's head that was parsed, as bytes and as what they mean."""
 
     known: KnownHead
-    parsed: AnswerHead
-
-    def head(self, digits: bytes) -> AnswerHead:
-        """The same head with another length."""
-        return AnswerHead(*self.parsed[:-1], digits)
+    head: AnswerHead
 
 
 NO_PRECEDENT = AnswerPrecedent(NOTHING_KNOWN, NO_HEAD)
@@ -57,8 +59,16 @@ def answer_head(status: int, reason: bytes, fields: Sequence[Field]) -> AnswerHe
     """The head that a parser found these in."""
     said = {name.lower(): value for name, value in fields}
     others = tuple(field for field in fields if field[0].lower() != LENGTH)
-    lines = lines_of(for_clients(others))
-    return AnswerHead(status, reason, others, said, lines, said.get(LENGTH))
+    is_stream = said.get(b"content-type", b"").lower().startswith(EVENTS)
+    return AnswerHead(
+        status,
+        reason,
+        others,
+        lines_of(for_clients(others)),
+        said.get(LENGTH),
+        is_stream=is_stream,
+        takes_events=is_stream and BODY_AS_IT_IS.isdisjoint(said),
+    )
 
 
 def for_clients(fields: Iterable[Field]) -> Iterator[Field]:
@@ -69,10 +79,14 @@ def for_clients(fields: Iterable[Field]) -> Iterator[Field]:
             yield name, value
 
 
+def codings(head: AnswerHead) -> list[bytes]:
+    """How it says that its body is framed."""
+    return [value.strip(b" \t").lower() for name, value in head.fields if name.lower() == CODING]
+
+
 def fault(head: AnswerHead) -> str:
     """What a head has in it that programs read differently, "" for nothing."""
-    codings = [value for name, value in head.fields if name.lower() == CODING]
-    if codings and [coding.strip(b" \t").lower() for coding in codings] != [CHUNKED]:
+    if codings(head) not in ([], [CHUNKED]):
         return "its answer has a transfer coding other than chunked"
     if not REASON.fullmatch(head.reason):
         return "its answer has control characters in its first line"

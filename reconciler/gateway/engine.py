@@ -11,6 +11,7 @@ from reconciler.gateway.answer_head import (
     CODING,
     NO_PRECEDENT,
     answer_head,
+    codings,
     fault,
     precedent,
 )
@@ -38,8 +39,8 @@ class Listener(Protocol):
     def on_told(self) -> None:
         """Take that all of it was told."""
 
-    def on_head(self, head: AnswerHead) -> None:
-        """Take the head."""
+    def on_head(self, head: AnswerHead, length: bytes | None) -> None:
+        """Take the head, which may be that of another answer but for this length."""
 
     def on_piece(self, piece: bytes) -> None:
         """Take a piece of the body."""
@@ -146,7 +147,7 @@ class EngineConnection(asyncio.Protocol):
             self._read_body(received)
         elif self._parser is None and (found := self._found(received)) is not None:
             self._owed, digits, size = found
-            self._tell(self._precedent.head(digits))
+            self._tell(self._precedent.head, digits)
             self._read_body(received[size:])
         else:
             self._parse(received)
@@ -225,18 +226,18 @@ class EngineConnection(asyncio.Protocol):
         if self._broken or status < FINAL:
             return
         self._bodiless = self._bodiless or status in BODILESS
-        is_framed = CODING in head.said or head.length is not None
+        is_framed = codings(head) or head.length is not None
         self._until_closed = not is_framed and not self._bodiless
         self._precedent = NO_PRECEDENT if self._bodiless else precedent(head, fresh)
-        self._tell(head)
+        self._tell(head, head.length)
         if self._bodiless:
             # The parser would wait for a body that a HEAD only announces.
             self._ended = False
 
-    def _tell(self, head: AnswerHead) -> None:
+    def _tell(self, head: AnswerHead, length: bytes | None) -> None:
         self._has_head = True
         if self._listener is not None:
-            self._listener.on_head(head)
+            self._listener.on_head(head, length)
 
     def on_body(self, piece: bytes) -> None:
         """Pass a piece on."""

@@ -27,11 +27,7 @@ if TYPE_CHECKING:
     from reconciler.gateway.seat import Seat
     from reconciler.gateway.seats import Seats
 
-EVENTS = b"text/event-stream"
 EVENT_END = b"\n\n"
-BODY_AS_IT_IS = {b"content-length", b"content-encoding"}
-"""With these, nothing may be put between the pieces of a body."""
-
 UPGRADE = lines_of([(b"Connection", b"Upgrade"), (b"Upgrade", WEB_SOCKET)])
 LONGEST_COMPLAINT = 2048
 
@@ -182,21 +178,20 @@ class Exchange:
         """Send it."""
         self._client.flush()
 
-    def on_head(self, head: AnswerHead) -> None:
+    def on_head(self, head: AnswerHead, length: bytes | None) -> None:
         """Pass the head on, unless one was sent while the request was held."""
         self._has_head, self._status = True, head.status
         self._client.passage.hears()
         # It is not sent again: a long answer must not hold a long question in memory.
         self._body = b""
-        self._is_stream = head.said.get(b"content-type", b"").lower().startswith(EVENTS)
-        self._takes_events = self._is_stream and BODY_AS_IT_IS.isdisjoint(head.said)
+        self._is_stream, self._takes_events = head.is_stream, head.takes_events
         if not self._signs.has_answered:
-            self._pass_on(head)
+            self._pass_on(head, length)
         elif head.status != HTTPStatus.OK or not self._is_stream:
             # The client reads events by now: what the engine says instead becomes one.
             self._complaint = bytearray()
 
-    def _pass_on(self, head: AnswerHead) -> None:
+    def _pass_on(self, head: AnswerHead, length: bytes | None) -> None:
         lines = head.lines
         if self._entered.entrance.answer == "upstream" and self._pool is not None:
             model, engine = self._entered.named["model"], self._pool.authority
@@ -205,7 +200,7 @@ class Exchange:
             lines += self._seat.line
         if self._hold is not None:
             lines += b"X-Reconciler-Queue-Ms: %d\r\n" % self._hold.milliseconds
-        self._client.answer(head.status, head.reason, lines, head.length)
+        self._client.answer(head.status, head.reason, lines, length)
         if self._takes_events:
             self._signs.head_passed()
         else:

@@ -37,6 +37,7 @@ class Asker:
 
     def __init__(self) -> None:
         self.head = NO_HEAD
+        self.length: bytes | None = None
         self.body = bytearray()
         self.end = MORE
 
@@ -44,9 +45,9 @@ class Asker:
 
     def on_told(self) -> None: ...
 
-    def on_head(self, head: AnswerHead) -> None:
+    def on_head(self, head: AnswerHead, length: bytes | None) -> None:
         assert self.end == MORE, "a head after the end"
-        self.head = head
+        self.head, self.length = head, length
 
     def on_piece(self, piece: bytes) -> None:
         assert self.end == MORE, "a piece after the end"
@@ -66,7 +67,7 @@ class Asker:
 
     @property
     def answer(self) -> Answer:
-        length = [] if self.head.length is None else [(b"content-length", self.head.length)]
+        length = [] if self.length is None else [(b"content-length", self.length)]
         fields = compared([*self.head.fields, *length])
         return Answer(self.head.status, fields, bytes(self.body), self.end)
 
