@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.edge.key_file import KeyFile
     from reconciler.loop.hints_cache import HintsRead
+    from reconciler.model.compose_text import ComposeText
     from reconciler.model.machine import ImportedFlags, Server
     from reconciler.model.spec import Slice
     from reconciler.ports import (
@@ -83,6 +84,16 @@ class App:
     def adopted(self, server: Server) -> ImportedFlags:
         """Read the flags of a running server as keys of a model."""
         return self.catalog.adopted(server)
+
+    def as_flags(self, variables: Mapping[str, str]) -> tuple[str, ...]:
+        """Write variables of llama-server as its flags."""
+        return self.catalog.as_flags(variables)
+
+    def compose(self, path: str) -> ComposeText:
+        """Read a compose file and what belongs to it; raise ConfigError."""
+        from reconciler.config import compose_file  # noqa: PLC0415 - only who imports one
+
+        return compose_file.read(path, os.environ)
 
     def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
         """Run in an event loop in which hosts can be reached."""

@@ -31,12 +31,13 @@ class ServiceStack(BootedStack):
         super().__init__(folder, launcher, booted)
         self.service(f"ExecStart={shlex.join(self.given)}")
 
-    def begin(self) -> dict[str, Any]:
-        """Run `init` in a home of its own; from now on its files are the ones that count."""
+    def begin(self, *words: str) -> dict[str, Any]:
+        """Run `init`, or an import, in a home of its own; from now on its files count."""
         (self.folder / "state").rename(self.folder / "before")
         argv = [*self.booted.entering, "env", f"--chdir={self.folder}", f"HOME={self.folder}"]
+        words = words or ("init",)
         done = subprocess.run(
-            [*argv, sys.executable, "-m", "reconciler", "init", "state", "-o", "json"],
+            [*argv, sys.executable, "-m", "reconciler", *words, "state", "-o", "json"],
             env=self.environment(), capture_output=True, text=True, check=False,
             timeout=COMMAND_SECONDS,
         )  # fmt: skip

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable, Mapping
 
-SOURCES = ("docker", "gguf-dir")
+SOURCES = ("docker", "compose", "systemd", "gguf-dir")
 """What `import` reads."""
 
 OF_FILES = {"compose", "gguf-dir"}
@@ -47,7 +47,7 @@ def _import(parser: ArgumentParser) -> None:
         "words",
         metavar="[FILE] DIR",
         nargs="+",
-        help="for gguf-dir the folder of GGUF files; and the directory to write to",
+        help="the compose file or the folder of GGUF files, and the directory to write to",
     )
     parser.add_argument(
         "--host",

@@ -24,7 +24,7 @@ from reconciler.model.spec import Kind
 from reconciler.ports import HostPorts, ModelPorts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import ModuleType
 
     from pydantic import BaseModel
@@ -93,6 +93,11 @@ class DriverCatalog:
         options = module.Options.model_validate(launcher.options) if named else None
         inside: Inside | None = named(options, model_name) if named else None
         return inside
+
+    def as_flags(self, variables: Mapping[str, str]) -> tuple[str, ...]:
+        """Write variables of llama-server as its flags. Pure."""
+        found: tuple[str, ...] = self._module("engine", "llamacpp").as_flags(variables)
+        return found
 
     def adopted(self, server: Server) -> ImportedFlags:
         """Translate the flags of a running llama-server into keys of a model. Pure."""

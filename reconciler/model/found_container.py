@@ -12,6 +12,19 @@ class ContainerFile(Value):
     outside: str
 
 
+class ContainerEngine(Value):
+    """An engine by its socket, and the group that may use that, empty where it has no name.
+
+    `usual`: it is the one that is meant where none is named. `problem` is why it cannot be asked,
+    empty where it answers.
+    """
+
+    socket: str
+    usual: bool
+    group: str
+    problem: str
+
+
 class FoundContainer(Value):
     """A container, with what could be a model in it.
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from posixpath import join
 from typing import Literal, TypeAlias
 
-from reconciler.model.found_container import FoundContainer
+from reconciler.model.found_container import ContainerEngine, FoundContainer
 from reconciler.model.names import Value
 from reconciler.model.origin import Container, Origin, Service
 from reconciler.model.spec import Task
@@ -139,6 +139,7 @@ class Machine(Value):
     folders: tuple[FolderState, ...]
     free_port: int
     containers: tuple[FoundContainer, ...] = ()
+    engines: tuple[ContainerEngine, ...] = ()
 
     def service_of(self, server: Server) -> Service | None:
         """The service that a model can be made of, None where a server is not held by one.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from reconciler.onhost import docker_api
+from reconciler.onhost import docker_api, docker_sockets, files
 from reconciler.onhost.problem import HostProblem
 
 SECONDS = 3.0
@@ -36,29 +35,9 @@ class KeptContainer(NamedTuple):
 
 
 def sockets() -> list[str]:
-    """List the sockets that engines listen on here, those of this account and of the system."""
-    own = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
-    places = (
-        _told(os.environ.get("DOCKER_HOST", "")),
-        "/var/run/docker.sock",
-        f"{own}/docker.sock",
-        f"{own}/podman/podman.sock",
-        "/run/podman/podman.sock",
-    )
-    # One may be a link to another: podman-docker makes such.
-    found = {os.path.realpath(place): place for place in reversed(places) if _is_socket(place)}
-    return list(reversed(found.values()))
-
-
-def _told(host: str) -> str:
-    return host[len(_LOCAL) :] if host.startswith(_LOCAL) else ""
-
-
-def _is_socket(place: str) -> bool:
-    try:
-        return stat.S_ISSOCK(os.stat(place).st_mode)
-    except OSError:
-        return False
+    """List the sockets that engines listen on here, also the one that the environment names."""
+    host = os.environ.get("DOCKER_HOST", "")
+    return docker_sockets.there(*([host[len(_LOCAL) :]] if host.startswith(_LOCAL) else []))
 
 
 def kept(identifier: str) -> KeptContainer | None:
@@ -91,7 +70,29 @@ def _asked(place: str, path: str) -> Any:  # noqa: ANN401 - it is JSON
     return answer.value if answer.status == _OK else None
 
 
-def problem(place: str) -> str:
+def engines() -> list[dict[str, Any]]:
+    """Describe every engine of this host, whether it answers or not."""
+    usual = _usual()
+    return [
+        {
+            "socket": place,
+            "usual": place == usual,
+            "group": files.group(place),
+            "problem": _problem(place),
+        }
+        for place in sockets()
+    ]
+
+
+def _usual() -> str:
+    """Find the socket that is meant where none is named, "" where that is not known."""
+    try:
+        return docker_sockets.found("")
+    except HostProblem:
+        return ""
+
+
+def _problem(place: str) -> str:
     """Tell in words why an engine cannot be asked, "" where it answers."""
     try:
         answer = docker_api.ask(place, "GET", "/_ping", SECONDS)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import closing
-from typing import TYPE_CHECKING
+import stat
+from contextlib import closing, suppress
 
 from reconciler.onhost.problem import HostProblem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PLACES = (
     "/var/run/docker.sock",
@@ -29,7 +26,7 @@ def found(named: str) -> str:
     """Find the socket: as it is named, or the only one; raise HostProblem where none is or two."""
     if named:
         return named
-    places = list(_there())
+    places = there()
     refusals = {place: _refusal(place) for place in places}
     answer = [place for place, error in refusals.items() if error is None]
     silent = [
@@ -58,17 +55,18 @@ def _named() -> list[str]:
     return [place.format(runtime=runtime) for place in PLACES]
 
 
-def _there() -> Iterator[str]:
-    """Yield the sockets that there are; one that is a link to another is that one."""
-    seen = set()
-    for place in _named():
-        try:
+def there(*more: str) -> list[str]:
+    """List the sockets that there are, with those of `more` places first.
+
+    One that is a link to another is that one.
+    """
+    found: dict[tuple[int, int], str] = {}
+    for place in (*more, *_named()):
+        with suppress(OSError):
             status = os.stat(place)
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            yield place
+            if stat.S_ISSOCK(status.st_mode):
+                found.setdefault((status.st_dev, status.st_ino), place)
+    return list(found.values())
 
 
 def _refusal(place: str) -> OSError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import glob
+import grp
 import json
 import os
 import re
@@ -363,3 +364,10 @@ def libraries(folder: str) -> list[str]:
     found = glob.glob(os.path.join(glob.escape(folder), "*.so*"))
     # A link to nowhere is nothing that a program loads.
     return sorted(filter(os.path.exists, found))
+
+
+def group(path: str) -> str:
+    """Name the group of a file, "" where it has no name, or cannot be seen."""
+    with contextlib.suppress(OSError, KeyError):
+        return grp.getgrgid(os.stat(path).st_gid).gr_name
+    return ""

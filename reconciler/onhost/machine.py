@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
-import grp
 import os
 import re
 import shutil
@@ -14,6 +12,7 @@ from typing import Any
 from reconciler.onhost import (
     caches,
     contact,
+    container_engine,
     files,
     found_containers,
     logins,
@@ -64,6 +63,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "programs": _programs(),
         "servers": _servers(serving, found, free, proc),
         "containers": containers,
+        "engines": container_engine.engines(),
         "weights": found.files,
         "cut": found.cut,
         "folders": [_folder(files.absolute(one, directory)) for one in request.get("folders", ())],
@@ -227,14 +227,7 @@ def _free_port(proc: str) -> int:
 
 def _node(path: str) -> dict[str, Any]:
     """Describe a device node: whether this user may use it, and the group that may."""
-    return {"path": path, "usable": os.access(path, os.R_OK | os.W_OK), "group": _group(path)}
-
-
-def _group(path: str) -> str:
-    """Name the group of a file, "" where it has no name, or cannot be seen."""
-    with contextlib.suppress(OSError, KeyError):
-        return grp.getgrgid(os.stat(path).st_gid).gr_name
-    return ""
+    return {"path": path, "usable": os.access(path, os.R_OK | os.W_OK), "group": files.group(path)}
 
 
 def _folder(path: str) -> dict[str, Any]:

@@ -122,6 +122,7 @@ _KINDS: dict[str, Served] = {
     "spawn": _spawn,
     "stop": lambda asked, _: _load("terminate").stop(asked),
     "services": _Later("systemd", "services"),
+    "found-services": _Later("found_services", "services"),
     "service-log": _Later("service_log", "log"),
     "service-name": _Later("owned_services", "name"),
     "service-command": _Later("given", "of_service"),

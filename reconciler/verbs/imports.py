@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from reconciler.core.importing import candidates_of, containers, weights_folder
+from reconciler.core.importing import candidates_of, compose, containers, services, weights_folder
 from reconciler.core.importing.candidates_of import Report
+from reconciler.core.importing.imported import Imported
 from reconciler.core.onboarding import draft_files
 from reconciler.core.onboarding.draft_files import InitAnswers
+from reconciler.model.compose_text import ComposeText
 from reconciler.model.machine import ImportedFlags, Machine, Server, WeightsFile
 from reconciler.model.onhost.host import AskMachine
-from reconciler.ports import StateFolder
+from reconciler.ports import AccessReader, StateFolder
 from reconciler.render.documents import ImportDocument
-from reconciler.verbs import new_host
+from reconciler.verbs import machine_probe, new_host
 from reconciler.verbs import plan as plan_verb
 from reconciler.verbs.context import Reader
 from reconciler.verbs.result import ERROR, OK, Outcome
@@ -27,6 +30,12 @@ class Importing(Reader, Protocol):
 
     def adopted(self, server: Server) -> ImportedFlags:
         """Read the flags of a server as keys of a model."""
+
+    def as_flags(self, variables: Mapping[str, str]) -> tuple[str, ...]:
+        """Write variables of llama-server as its flags."""
+
+    def compose(self, path: str) -> ComposeText:
+        """Read a compose file and what belongs to it; raise ConfigError."""
 
 
 class ImportWords(NamedTuple):
@@ -49,9 +58,9 @@ async def run(app: Importing, words: ImportWords) -> Outcome[ImportDocument]:
     """
     app.folder.refuse_taken()
     where = new_host.where(words.to, words.shown)
-    question = _question(words)
-    machine, gpu_problem = await new_host.look(new_host.readers(app, where), question)
-    report = _report(app, words, machine)
+    readers = new_host.readers(app, where)
+    machine, gpu_problem = await new_host.look(readers, _question(words))
+    report = await _report(app, words, readers.access, machine)
     if not report.models:
         return Outcome(_document(app, words, report), ERROR)
     # What else is there is not of this source.
@@ -77,12 +86,25 @@ def _of_source(words: ImportWords, machine: Machine) -> tuple[WeightsFile, ...]:
     return tuple(one for one in machine.weights if one.path.startswith(f"{words.path}/"))
 
 
-def _report(app: Importing, words: ImportWords, machine: Machine) -> Report:
+async def _report(
+    app: Importing, words: ImportWords, access: AccessReader, machine: Machine
+) -> Report:
     if words.source == "gguf-dir":
         return weights_folder.report(machine, _of_source(words, machine), words.path)
-    imported = containers.containers(machine)
+    imported = await _imported(app, words, access, machine)
     said = {one.name: app.adopted(one.server) for one in imported.units}
     return candidates_of.report(imported, machine, said)
+
+
+async def _imported(
+    app: Importing, words: ImportWords, access: AccessReader, machine: Machine
+) -> Imported:
+    if words.source == "compose":
+        return compose.compose(app.compose(words.path), machine, app.as_flags)
+    if words.source == "systemd":
+        found = await machine_probe.services(access)
+        return services.services(found, machine, app.as_flags)
+    return containers.containers(machine)
 
 
 def _document(app: Importing, words: ImportWords, report: Report) -> ImportDocument:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from reconciler.errors import Unreachable
 from reconciler.model.facts import Binary, Fact, Known, Unknown
+from reconciler.model.found_service import FoundServices
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Machine
 from reconciler.model.onhost.host import AskMachine
 from reconciler.model.onhost.processes import AskProgram
+from reconciler.model.onhost.services import AskFoundServices
 from reconciler.model.spec import Capabilities, HostSpec, Kind, Slice
 from reconciler.ports import AccessReader, Json
+
+Answered = TypeVar("Answered", Machine, FoundServices)
 
 
 def at(host: str, access: Kind) -> Slice:
@@ -28,7 +33,13 @@ HERE = at(LOCAL, Kind(kind="local"))
 async def machine(access: AccessReader, question: AskMachine) -> Machine:
     """Ask what a host has; raise Unreachable."""
     (answer,) = await access.ask([question])
-    return _understood(answer)
+    return _understood(answer, Machine)
+
+
+async def services(access: AccessReader) -> FoundServices:
+    """Ask which services of a host run an engine; raise Unreachable."""
+    (answer,) = await access.ask([AskFoundServices()])
+    return _understood(answer, FoundServices)
 
 
 async def lacking(access: AccessReader, programs: Sequence[str]) -> tuple[str, ...]:
@@ -40,11 +51,11 @@ async def lacking(access: AccessReader, programs: Sequence[str]) -> tuple[str, .
     return tuple(one.problem.found for one in there if one.problem)
 
 
-def _understood(answer: Fact[Json]) -> Machine:
+def _understood(answer: Fact[Json], as_what: type[Answered]) -> Answered:
     if isinstance(answer, Unknown):
         raise Unreachable(answer.reason)
     try:
-        return Machine.model_validate(answer.value)
+        return as_what.model_validate(answer.value)
     except ValidationError as error:
         wrong = f"{error.error_count()} fields are wrong"
         raise Unreachable(f"its answer cannot be understood: {wrong}") from error

@@ -138,7 +138,10 @@ def test_every_container_is_imported_and_the_plan_is_empty(here: Kept) -> None:
     imported = here.command("import", "docker", "stack")
     assert imported.returncode == 0, imported.stdout + imported.stderr
     assert "carried   container gemma: model gemma" in imported.stdout
-    assert "left out  container db: image empty: its program is no llama-server" in imported.stdout
+    assert (
+        "left out  container db: image localhost/empty: its program is no llama-server"
+        in imported.stdout
+    )
     assert here.run("plan", "--detailed-exitcode").returncode == 0
     again = here.command("import", "docker", "stack")
     assert again.returncode == 4

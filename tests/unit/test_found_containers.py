@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.core.onboarding.kept import of_container
-from reconciler.model.found_container import FoundContainer
+from reconciler.model.found_container import ContainerEngine, FoundContainer
 from reconciler.onhost import container_engine, docker_api, found_containers
 from reconciler.onhost.docker_api import DockerAnswer
 from reconciler.onhost.origins import origin
@@ -105,19 +105,19 @@ def test_the_port_is_the_one_of_the_host_where_it_is_published(
 def test_a_file_on_no_mount_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     one = described(monkeypatch, Args=["-m", "/app/x.gguf"])
     assert one.outside("/app/x.gguf") == one.outside("/models/y.gguf") == ""
-    assert "/app/x.gguf lies inside the container" in " ".join(of_container(one).remarks)
+    assert "/app/x.gguf lies inside the container" in " ".join(of_container(one, machine()).remarks)
 
 
 def test_an_engine_that_is_silent_or_refuses_tells_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, inspected())
     engine.silent = True
     assert (found_containers.found([]), container_engine.kept(ID)) == ([], None)
-    assert container_engine.problem(SOCKET) == "dockerd does not answer"
+    assert container_engine.engines()[0]["problem"] == "dockerd does not answer"
     refusing = Engine(monkeypatch)
     assert container_engine.kept(ID) is None
-    assert container_engine.problem(SOCKET) == "no"
+    assert container_engine.engines()[0]["problem"] == "no"
     refusing.containers = (inspected(),)
-    assert container_engine.problem(SOCKET) == ""
+    assert container_engine.engines()[0]["problem"] == ""
 
 
 def test_a_process_in_a_container_is_told_by_the_name_that_its_engine_has(
@@ -168,10 +168,11 @@ def test_a_container_with_a_policy_says_how_to_be_left_alone_at_boot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = described(monkeypatch, settings={"RestartPolicy": {"Name": "always"}})
-    assert "`docker update --restart=no gemma`" in of_container(one).remarks[0]
-    elsewhere = of_container(one.model_copy(update={"socket": "/run/d.sock"}))
+    assert "`docker update --restart=no gemma`" in of_container(one, machine()).remarks[0]
+    elsewhere = of_container(one.model_copy(update={"socket": "/run/d.sock"}), machine())
     assert elsewhere.launcher["socket"] == "/run/d.sock"
-    assert "socket" not in of_container(one).launcher
+    usual = ContainerEngine(socket=SOCKET, usual=True, group="docker", problem="")
+    assert "socket" not in of_container(one, machine(engines=(usual,))).launcher
 
 
 @pytest.mark.parametrize("changed", [{}, {"removed": True}, {"name": "other"}])

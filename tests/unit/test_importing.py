@@ -6,59 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.config.source import FileSource
-from reconciler.core.importing import candidates_of, weights_folder
+from reconciler.core.importing import weights_folder
 from reconciler.core.importing.containers import containers
-from reconciler.core.onboarding.draft_files import InitAnswers, Where, draft
-from reconciler.drivers import DriverCatalog
-from reconciler.drivers.engines.llamacpp import adopted
-from reconciler.edge.clock import SystemClock
-from reconciler.model.found_container import ContainerFile, FoundContainer
-from reconciler.model.machine import Machine
+from reconciler.model.found_container import ContainerFile
 from reconciler.model.origin import Container
 from reconciler.render.import_text import import_text
+from tests.imported import GEMMA, SOCKET, container, read_back, reported
 from tests.machines import file, machine, server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.core.importing.candidates_of import Report
-    from reconciler.core.importing.imported import Imported
-    from reconciler.model.spec import ModelSpec
-
-SOCKET = "/var/run/docker.sock"
-GEMMA = ("-m", "/models/gemma.gguf", "-c", "8192", "--slot-save-path", "/slots")
-
-
-def container(**changed: Any) -> FoundContainer:
-    fields: dict[str, Any] = {
-        "name": "gemma", "socket": SOCKET, "image": "llama.cpp:server", "running": False,
-        "serves": True, "flags": GEMMA, "variables": (), "network": "host", "port": 8080,
-        "files": (ContainerFile(inside="/models/gemma.gguf", outside="/srv/gemma.gguf"),),
-        "policy": "no", "removed": False,
-    }  # fmt: skip
-    return FoundContainer(**{**fields, **changed})
-
-
-def reported(imported: Imported, seen: Machine) -> Report:
-    said = {one.name: adopted(one.server) for one in imported.units}
-    return candidates_of.report(imported, seen, said)
-
-
-def read_back(report: Report, seen: Machine, folder: Path) -> dict[str, ModelSpec]:
-    """Write both files, and read the models that they name."""
-    seen = seen.model_copy(update={"servers": (), "weights": ()})
-    texts = draft(seen, report.models, InitAnswers(), "", Where(by="reconciler import x"))
-    for part, text in texts._asdict().items():
-        (folder / f"{part}.yaml").write_text(text)
-    (slice_,) = FileSource(folder, DriverCatalog("", SystemClock())).read().slices.values()
-    return {one.name: one for one in slice_.models}
-
 
 def test_a_container_becomes_a_model_that_is_started_and_stopped_as_it_is(tmp_path: Path) -> None:
     seen = machine(containers=(container(),), weights=(file("/srv/gemma.gguf"),))
     report = reported(containers(seen), seen)
-    (model,) = read_back(report, seen, tmp_path).values()
+    (model,) = read_back(report, tmp_path).values()
     assert (model.name, model.launcher.kind, model.port) == ("gemma", "docker", 8080)
     assert model.engine.options["weights"] == "/models/gemma.gguf"
     assert [(row.key, row.became) for row in report.rows] == [("model gemma", "carried")]
@@ -75,7 +38,7 @@ def test_a_container_that_runs_is_active_with_the_flags_that_it_really_has(tmp_p
     )
     seen = machine(containers=(container(running=True),), servers=(running,))
     report = reported(containers(seen), seen)
-    (model,) = read_back(report, seen, tmp_path).values()
+    (model,) = read_back(report, tmp_path).values()
     assert model.engine.options["context"] == 4096
     assert "active: gemma" in (tmp_path / "desired.yaml").read_text()
     (lost,) = [row for row in report.rows if row.became == "left out"]
@@ -110,7 +73,7 @@ def test_what_a_download_has_in_memory_is_written_while_it_runs(tmp_path: Path) 
     )
     seen = machine(containers=(container(flags=("-hf", "org/model")),), servers=(running,))
     report = reported(containers(seen), seen)
-    (model,) = read_back(report, seen, tmp_path).values()
+    (model,) = read_back(report, tmp_path).values()
     assert model.engine.options["weights"] == "/models/gemma.gguf"
     assert ("-hf", "changed") in [(row.key, row.became) for row in report.rows]
 
@@ -125,7 +88,7 @@ def test_policy_and_files_that_nothing_else_can_see_are_told() -> None:
 
 def test_two_containers_of_one_name_become_two_models(tmp_path: Path) -> None:
     seen = machine(containers=(container(name="My_A"), container(name="my_a", port=8081)))
-    names = list(read_back(reported(containers(seen), seen), seen, tmp_path))
+    names = list(read_back(reported(containers(seen), seen), tmp_path))
     assert names == ["my_a", "my_a-2"]
 
 

@@ -11,7 +11,8 @@ from reconciler.model.importing import ImportRow
 from reconciler.model.machine import Machine, Server
 from reconciler.model.origin import Container
 
-_POLICIES = {"always", "unless-stopped"}
+POLICIES = {"always", "unless-stopped"}
+"""The policies with which docker starts a container without being asked."""
 
 
 def containers(machine: Machine) -> Imported:
@@ -32,7 +33,7 @@ def unit_of(container: FoundContainer, machine: Machine) -> ImportedUnit:
     )
     outside = {one.inside: one.outside for one in container.files}
     # What is to be known of it is in the rows.
-    kept = of_container(container)._replace(remarks=())
+    kept = of_container(container, machine)._replace(remarks=())
     return ImportedUnit(container.name, server, kept, rows, outside)
 
 
@@ -60,7 +61,7 @@ def server_of(container: FoundContainer, machine: Machine) -> Server:
 
 def of_policy(where: str, container: FoundContainer) -> Iterator[ImportRow]:
     """Yield that the engine of a container starts it by itself, too."""
-    if container.policy in _POLICIES:
+    if container.policy in POLICIES:
         yield ImportRow(
             where=where,
             key=f"restart: {container.policy}",

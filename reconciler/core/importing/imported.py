@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 from reconciler.core.onboarding.kept import Kept
 from reconciler.model.importing import ImportRow
@@ -12,6 +13,10 @@ from reconciler.model.machine import Server
 DOWNLOADS = ("-hf", "-hfr", "--hf-repo", "-mu", "--model-url", "-dr", "--docker-repo")
 _ROUTED = ("--models-preset", "--models-dir", "--models-max")
 _SAVES = "--slot-save-path"
+_DEFAULT_PORT = 8080
+
+AsFlags: TypeAlias = Callable[[Mapping[str, str]], tuple[str, ...]]
+"""What writes variables of llama-server as its flags."""
 
 
 class ImportedUnit(NamedTuple):
@@ -63,3 +68,10 @@ def of_download(where: str, flags: Sequence[str], weights: str) -> Iterator[Impo
     if name and weights:
         why = "weights are named by their file, as it is in memory now"
         yield ImportRow(where=where, key=name, became="changed", why=why)
+
+
+def told_port(flags: Sequence[str]) -> int:
+    """Find the port that flags tell a server to listen on."""
+    words = [part for word in flags for part in word.split("=", 1)]
+    told = [value for flag, value in pairwise(words) if flag == "--port" and value.isdecimal()]
+    return int(told[-1]) if told else _DEFAULT_PORT

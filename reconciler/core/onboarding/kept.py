@@ -9,9 +9,6 @@ from reconciler.model.found_container import FoundContainer
 from reconciler.model.machine import Machine, Server
 from reconciler.model.origin import ROOT, Service
 
-SOCKET = "/var/run/docker.sock"
-"""Where the docker launcher looks by itself."""
-
 
 class Kept(NamedTuple):
     """A service or container: what it is called, its launcher's options, and what to know."""
@@ -26,7 +23,7 @@ def kept(server: Server, machine: Machine) -> Kept | None:
     service, container = machine.service_of(server), machine.container_of(server)
     if service is not None:
         return of_service(service, machine.user)
-    return of_container(container) if container is not None else None
+    return of_container(container, machine) if container is not None else None
 
 
 def of_service(service: Service, user: str) -> Kept:
@@ -39,13 +36,17 @@ def of_service(service: Service, user: str) -> Kept:
     return Kept(service.name, launcher, permission if needs_permission else ())
 
 
-def of_container(container: FoundContainer) -> Kept:
-    """Describe a container."""
-    launcher = {"kind": "docker", "container": container.name}
-    if container.socket != SOCKET:
-        launcher["socket"] = container.socket
-    shown = f"container {container.name}"
-    return Kept(shown, launcher, tuple(_of_container(container)))
+def of_container(container: FoundContainer, machine: Machine) -> Kept:
+    """Describe a container of a host."""
+    launcher = docker(container.name, container.socket, machine)
+    return Kept(f"container {container.name}", launcher, tuple(_of_container(container)))
+
+
+def docker(container: str, place: str, machine: Machine) -> Mapping[str, str]:
+    """Write the launcher of a container; its engine is named where another one is usually meant."""
+    usual = any(one.usual and one.socket == place for one in machine.engines)
+    socket = {} if usual or not place else {"socket": place}
+    return {"kind": "docker", "container": container, **socket}
 
 
 def _of_container(container: FoundContainer) -> Iterator[str]:

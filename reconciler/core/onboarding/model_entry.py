@@ -50,12 +50,14 @@ def _origin(one: Candidate) -> Iterator[str]:
         yield _about(one.file)
         return
     yield _serves(one.server)
-    yield _about(one.file)
+    # What does not run was not looked at, where its file was not.
+    if one.file.size or one.serves:
+        yield _about(one.file)
     if one.kept is not None:
         yield from _kept(one.kept)
     else:
         yield from _replaced(one.name, one.server, one.adopted)
-    yield from map(_remark, one.rows)
+    yield from (_remark(row) for row in one.rows if row.instead or row.became != "carried")
 
 
 def _serves(server: Server) -> str:

@@ -27,11 +27,12 @@ from reconciler.drivers.engines.llama.option_types import (
     Key,
     Parallel,
 )
+from reconciler.drivers.engines.llama.variables import as_flags as written_as_flags
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.drivers.engines.llama.given import ReadCommand
     from reconciler.model.machine import ImportedFlags, Server
@@ -95,6 +96,11 @@ def _code(binary: str) -> tuple[str, ...]:
 def adopted(server: Server) -> ImportedFlags:
     """Translate the flags of a running server into keys. Pure."""
     return import_flags.adopted(server.flags, server.mapped, server.directory)
+
+
+def as_flags(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Write variables that stand for flags as those. Pure."""
+    return tuple(written_as_flags(variables))
 
 
 class Driver(LlamaEngine):

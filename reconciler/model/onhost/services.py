@@ -15,6 +15,12 @@ class AskServices(Question):
     services: tuple[Service, ...]
 
 
+class AskFoundServices(Question):
+    """Ask which services run an engine, as `model.found_service.FoundServices` holds them."""
+
+    do: Literal["found-services"] = "found-services"
+
+
 class AskServiceCommand(Question, Service):
     """Ask for a service's command line, as `model.given_command.GivenCommand` holds it."""
 

@@ -1,0 +1,33 @@
+"""Compose text: a compose file as it was read, and the variables that it may name."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from reconciler.model.problem import KeyPath
+
+Variables = Mapping[str, str]
+
+
+class ComposeText(NamedTuple):
+    """The value of a compose file as it is written, and in which line each of its parts stands.
+
+    `path` is how it was named, and `folder` where it lies.
+
+    `variables` are those of the environment and of the `.env` beside it; `files` those of each file
+    that a service takes its environment from, None of one that cannot be read.
+    """
+
+    path: str
+    folder: str
+    value: JsonValue
+    lines: Mapping[KeyPath, int]
+    variables: Variables
+    files: Mapping[str, Variables | None]
+
+    def where(self, *path: str | int) -> str:
+        """Tell file and line of a part; what is not written stands where what is around it does."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.path}:{self.lines.get(path, 1)}"
