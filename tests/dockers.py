@@ -22,6 +22,12 @@ ROOT = Path(__file__).parents[1]
 RIGS = ROOT / "tests" / "rigs"
 IMAGE = "localhost/empty"
 SECONDS = 30.0
+PROGRAMS = [
+    f"{place}:{place}:ro"
+    for place in sorted({"/usr", sys.base_prefix, str(Path(sys.prefix).resolve()), str(ROOT)})
+]
+"""What a container has of this machine, each at its own path: Python may be elsewhere than in
+/usr."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -50,7 +56,7 @@ class Dockerd:
             response = connection.getresponse()
             said = response.read()
         assert response.status < 400, (method, path, said)
-        return json.loads(said) if said else None
+        return json.loads(said) if said.strip() else None
 
     def state(self, name: str) -> dict[str, Any]:
         """Return what it says of a container's process."""
@@ -69,13 +75,10 @@ class Dockerd:
 
         `mounts` are further ones.
         """
-        # Each at its own path; Python and its packages may be elsewhere than in /usr.
-        places = {"/usr", sys.base_prefix, str(Path(sys.prefix).resolve()), str(ROOT)}
-        programs = [f"{place}:{place}:ro" for place in sorted(places)]
         self.remove(name)
         host = {
             "NetworkMode": "host",
-            "Binds": [*programs, f"{folder}:{folder}", *mounts],
+            "Binds": [*PROGRAMS, f"{folder}:{folder}", *mounts],
             **settings,
         }
         self.ask(

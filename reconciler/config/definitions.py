@@ -192,9 +192,9 @@ class _Drivers:
         if is_ours:
             self.problems += _missing(options, self._catalog.needed(engine.kind), (*at, "engine"))
         command = self._catalog.command(engine.kind, options, name, model.port, model.gpus)
-        inside = self._catalog.inside(launcher, name)
+        inside, launched = self._catalog.inside(launcher, name), self._catalog.launched(launcher)
         can = self._catalog.capabilities("engine", engine)
-        return Definition(engine, launcher, command, can, inside)
+        return Definition(engine, launcher, command, can, inside, launched)
 
     def _knows(self, role: str, kind: str, path: KeyPath, *, at_key: bool = False) -> bool:
         kinds = self._catalog.kinds(role)

@@ -12,6 +12,8 @@ from reconciler.model.target import Provenance, Wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import JsonValue
+
     from reconciler.model.desired import Desired, HostWish
     from reconciler.model.inventory import Inventory, Model
     from reconciler.model.names import Digest, HostName, ModelName
@@ -28,7 +30,8 @@ ADDED = ("secrets",)
 class Definition(NamedTuple):
     """What drivers make of a model: accepted and completed options, its command, what it can do.
 
-    `inside` is the container whose paths are in its command.
+    `inside` is the container whose paths are in its command, and `launched` what beside that
+    identifies its unit, None for nothing.
     """
 
     engine: Kind
@@ -36,6 +39,7 @@ class Definition(NamedTuple):
     command: Command
     capabilities: Capabilities
     inside: Inside | None = None
+    launched: JsonValue = None
 
 
 class Definitions(NamedTuple):
@@ -99,11 +103,12 @@ def _rules(wish: HostWish, models: tuple[ModelSpec, ...]) -> Rules:
     )
 
 
-def _identity(command: Command, port: int) -> Digest:
+def _identity(command: Command, port: int, launched: JsonValue = None) -> Digest:
     # Over named fields: no field that an upgrade adds to a command may restart every engine.
     used = [name for name in ADDED if getattr(command, name)]
     identifying = command.model_dump(mode="json", include={*IDENTIFYING, *used})
-    return digest({"command": identifying, "port": port})
+    others = {} if launched is None else {"launched": launched}
+    return digest({"command": identifying, "port": port, **others})
 
 
 def _model(model_name: ModelName, model: Model, definition: Definition) -> ModelSpec:
@@ -119,7 +124,7 @@ def _model(model_name: ModelName, model: Model, definition: Definition) -> Model
         gpus=model.gpus,
         serves=model.serves,
         command=definition.command,
-        digest=_identity(definition.command, model.port),
+        digest=_identity(definition.command, model.port, definition.launched),
         capabilities=definition.capabilities,
         inside=definition.inside,
     )

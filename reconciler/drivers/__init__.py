@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import ModuleType
 
-    from pydantic import BaseModel
+    from pydantic import BaseModel, JsonValue
 
     from reconciler.model.machine import ImportedFlags, Server
     from reconciler.model.place import Inside
@@ -97,6 +97,13 @@ class DriverCatalog:
     def as_flags(self, variables: Mapping[str, str]) -> tuple[str, ...]:
         """Write variables of llama-server as its flags. Pure."""
         found: tuple[str, ...] = self._module("engine", "llamacpp").as_flags(variables)
+        return found
+
+    def launched(self, launcher: Kind) -> JsonValue:
+        """List what identifies a unit beside its command line, None for nothing."""
+        module = self._module("launcher", launcher.kind)
+        named = getattr(module, "launched", None)
+        found: JsonValue = named(module.Options.model_validate(launcher.options)) if named else None
         return found
 
     def adopted(self, server: Server) -> ImportedFlags:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, JsonValue
 
 from reconciler.model.names import Value
 from reconciler.model.place import Inside
@@ -135,3 +135,7 @@ class FakeCatalog:
         """Name no container: nothing here runs in one."""
         _ = launcher, model_name
         return None
+
+    def launched(self, launcher: Kind) -> JsonValue:
+        """List the bounds that a launcher sets."""
+        return launcher.options.get("total")

@@ -131,8 +131,9 @@ class Unit(Value):
     `leader` is False when only members of its group are left, or it waits to be started again.
     `launcher` holds it: its kind, and what it was told of the unit. `ended` is how its main process
     ended, as a clause, where the launcher knows that and waits to start it again. `argv` is what
-    really runs where its command line is not ours, empty where it is. `uptime` is in seconds,
-    `started_at` the host's wall clock at its start, None when that is not known.
+    really runs where its command line is not ours, empty where it is. `image` is the id of what it
+    was made of, empty where it is of none. `uptime` is in seconds, `started_at` the host's wall
+    clock at its start, None when that is not known.
     """
 
     identity: UnitIdentity
@@ -145,6 +146,7 @@ class Unit(Value):
     launcher: Kind = Field(default_factory=lambda: PROCESS)
     argv: tuple[str, ...] = ()
     ended: str = ""
+    image: str = ""
 
     @property
     def waits(self) -> bool:
@@ -364,6 +366,7 @@ class Fingerprint(Value):
 
     `changed_at` is when a file among it last changed (the host's wall clock), `places` how many
     slots there are to put one into, and `capacity` how many tokens each takes, as far as known.
+    `image` is the id of the image that its program is in, empty where that is a file.
     """
 
     digest: str
@@ -371,9 +374,12 @@ class Fingerprint(Value):
     slots: str = ""
     places: int | None = None
     capacity: int | None = None
+    image: str = ""
 
     def fits(self, unit: Unit) -> bool:
         """Whether a unit runs these very files: none of them changed since it started."""
+        if unit.image and self.image not in {"", unit.image}:
+            return False
         return unit.started_at is None or self.changed_at <= unit.started_at
 
     def has_place(self, saved: SavedSlot) -> bool:

@@ -6,8 +6,11 @@ from reconciler.model.names import Value
 
 
 class Inside(Value):
-    """A container by its name, its id or its number, and the socket of the engine that keeps it."""
+    """A container by its name, its id or its number, and the socket of the engine that keeps it.
 
-    kind: Literal["docker", "lxc"]
+    Of an `image`, what is made has the host's own paths, and that image's programs.
+    """
+
+    kind: Literal["docker", "lxc", "image"]
     name: str
     socket: str = ""

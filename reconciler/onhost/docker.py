@@ -17,6 +17,7 @@ from reconciler.onhost.docker_container import (
     exit_code,
     first_process,
     invocation,
+    is_marked,
     runs,
 )
 from reconciler.onhost.problem import HostProblem
@@ -137,7 +138,9 @@ def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     if seen is None:
         return {"lines": [], "end": end}
     by_second, run = one.dialect.tells_seconds, invocation(seen)
-    span = docker_log.span(seen["State"], end, run, by_second=by_second)
+    # One of our own has only one run.
+    first = seen["Created"] if is_marked(seen) else docker_log.begun(seen["State"])
+    span = docker_log.span(first, end, run, by_second=by_second)
     which = f"&since={docker_log.moment(span.since)}{'' if end else f'&tail={max(lines, _TAIL)}'}"
     answer = one.ask("GET", f"/logs?stdout=1&stderr=1&timestamps=1{which}")
     if answer.status != _OK:

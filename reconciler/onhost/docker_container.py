@@ -19,6 +19,10 @@ from reconciler.onhost.problem import HostProblem
 if TYPE_CHECKING:
     from reconciler.onhost.docker_api import DockerAnswer
 
+LABEL = "io.reconciler.mark"
+"""What a container of ours carries. Its environment is seen by every process in it, which would
+then all seem to be units of their own."""
+
 _SHORT = 12
 _OK, _NOT_FOUND = 200, 404
 
@@ -28,18 +32,24 @@ Inspected = dict[str, Any]
 class HeldContainer:
     """A container, there or not.
 
-    `dialect` is that of the engine that answered last, or that its socket is called after.
+    `dialect` and `version` are those of the engine that answered last, or that its socket is called
+    after.
     """
 
-    def __init__(self, one: dict[str, Any]) -> None:
-        """Mean the container that a request names; raise HostProblem without an engine."""
-        self.name: str = one["name"]
+    def __init__(self, one: dict[str, Any], name: str = "") -> None:
+        """Mean the container that a request names; raise HostProblem without an engine.
+
+        With a `name`, the request has its id.
+        """
+        self.name: str = name or one["name"]
         self.socket = docker_sockets.found(one["socket"])
         self.dialect = docker_dialect.of_socket(self.socket)
+        self.version = self.dialect.daemon
+        self._place = f"/containers/{quote(one['name'], safe='')}"
 
     def ask(self, method: str, path: str, seconds: float = docker_api.SECONDS) -> DockerAnswer:
         """Ask its engine about it."""
-        return self.ask_engine(method, f"/containers/{quote(self.name, safe='')}{path}", seconds)
+        return self.ask_engine(method, f"{self._place}{path}", seconds)
 
     def ask_engine(
         self,
@@ -51,6 +61,7 @@ class HeldContainer:
         """Ask its engine; raise HostProblem where there is no answer."""
         answer = docker_api.ask(self.socket, method, path, seconds, body)
         self.dialect = docker_dialect.of_server(answer.server)
+        self.version = docker_dialect.version(answer.server)
         return answer
 
     def inspected(self) -> Inspected | None:
@@ -94,6 +105,11 @@ class HeldContainer:
 def _members(main: int, seen: Inspected) -> list[int]:
     # What listens for it is its own: no other container has the port then.
     return sorted({main, *procfs.offspring(main), *docker_ports.listeners(seen)})
+
+
+def is_marked(seen: Inspected) -> bool:
+    """Whether a container was made by a reconciler, which makes one for each start."""
+    return LABEL in (seen["Config"].get("Labels") or {})
 
 
 def runs(seen: Inspected | None) -> bool:

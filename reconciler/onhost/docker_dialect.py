@@ -32,6 +32,12 @@ def of_server(name: str) -> Dialect:
     return PODMAN if name.startswith("Libpod") else DOCKER
 
 
+def version(server: str) -> str:
+    """Name an engine with its version."""
+    number = server.partition("/")[2].partition(" ")[0]
+    return f"{of_server(server).daemon} {number}".rstrip()
+
+
 def of_socket(place: str) -> Dialect:
     """Guess who should listen on a socket, and as a service of whom."""
     guess = PODMAN if "podman" in place else DOCKER

@@ -25,9 +25,8 @@ class Span(NamedTuple):
     after: str
 
 
-def span(state: dict[str, Any], end: str, run: str, *, by_second: bool) -> Span:
-    """Find what follows the `end` of an earlier answer, or without one the newest run."""
-    first = begun(state)
+def span(first: str, end: str, run: str, *, by_second: bool) -> Span:
+    """Find what follows the `end` of an earlier answer, or without one what is after `first`."""
     if not by_second:
         return Span(end or first, end or first)
     moment, _, of = end.partition(" ")

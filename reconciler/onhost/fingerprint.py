@@ -43,7 +43,12 @@ def fingerprint(request: dict[str, Any], directory: str) -> dict[str, Any]:
     }
     # A process that runs already may have read the files before: their digest now tells nothing of
     # it, the time of the change does.
-    return {"digest": _digest(content), "changed_at": _newest([*weights, *programs])}
+    changed_at = _newest([*weights, *programs])
+    return {
+        "digest": _digest(content),
+        "changed_at": changed_at,
+        "image": request.get("image", ""),
+    }
 
 
 def _shards(paths: Iterable[str], directory: str) -> list[str]:

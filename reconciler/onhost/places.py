@@ -9,11 +9,12 @@ from __future__ import annotations
 from posixpath import join, normpath, relpath
 from typing import Any, NamedTuple
 
-from reconciler.onhost import docker, lxc, lxc_words
+from reconciler.onhost import docker, docker_owned, lxc, lxc_words
 from reconciler.onhost.problem import HostProblem
 
 _PATHS = ("path", "directory")
 _FINGERPRINT = "fingerprint"
+_IMAGE = "image"
 
 Request = dict[str, Any]
 
@@ -39,10 +40,21 @@ def translated(request: Request) -> Request:
     Relative ones are the host's already. Raise HostProblem for one that the host cannot reach.
     """
     inside = request["inside"]
+    if inside["kind"] == _IMAGE:
+        return _in_image(request, inside)
     place = _PLACES[inside["kind"]](inside)
     paths = {name: on_host(request[name], place) for name in _PATHS if name in request}
     beside = _of_image(request, place) if request["do"] == _FINGERPRINT else {}
     return {**request, **paths, **beside}
+
+
+def _in_image(request: Request, inside: dict[str, str]) -> Request:
+    """Let an image stand for the programs in it; all else is at its own path."""
+    if request["do"] != _FINGERPRINT:
+        return request
+    image = docker_owned.image_id(inside)
+    flags = [*request["flags"], f"image {image}"]
+    return {**request, "programs": [], "flags": flags, "image": image}
 
 
 def on_host(path: str, place: Place) -> str:

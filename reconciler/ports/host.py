@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from reconciler.model.facts import (
     Activity,
@@ -317,6 +317,10 @@ class OptionsCatalog(Protocol):
 
     def inside(self, launcher: Kind, model_name: str) -> Inside | None:
         """Name the container whose paths a model's command line has, None for the host. Pure."""
+        ...
+
+    def launched(self, launcher: Kind) -> JsonValue:
+        """List what identifies a unit beside its command line, None for nothing. Pure."""
         ...
 
 

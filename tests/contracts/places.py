@@ -16,6 +16,7 @@ from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running
 from tests.contracts.hosts import here, reached
+from tests.dockers import IMAGE, PROGRAMS
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
@@ -38,7 +39,14 @@ DOCKER = {
     "docker over ssh": ("ssh", "docker"),
     "podman": ("thread", "podman"),
 }
-"""Containers, with the access and the engine."""
+"""Containers that exist, with the access and the engine."""
+
+OWNED_CONTAINERS = {
+    "docker owned": ("thread", "docker"),
+    "docker owned over ssh": ("ssh", "docker"),
+    "podman owned": ("thread", "podman"),
+}
+"""Containers of our own, likewise."""
 
 OBEDIENT = "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
 
@@ -198,6 +206,33 @@ class LxcPlace(Place):
         self.lxc.create(self.name, init, self._folder, **settings)
 
 
+class OwnedContainerPlace(Place):
+    """The launcher of containers of our own."""
+
+    def __init__(self, access: Access, dockerd: Dockerd, **options: Any) -> None:
+        self.dockerd = dockerd
+        self.options = {"image": IMAGE, "volumes": PROGRAMS, "socket": dockerd.socket, **options}
+        super().__init__(docker.Driver(access, [self.model("")]), access)
+        self.wanted = self.model("")
+
+    def model(self, text: str) -> ModelSpec:
+        return self.running(*running.PYTHON, OBEDIENT + text)
+
+    def running(self, *argv: str, **options: Any) -> ModelSpec:
+        """Define a model that runs a program, with further options of its launcher."""
+        kind = Kind(kind="docker", options={**self.options, **options})
+        return model(*argv).model_copy(update={"launcher": kind})
+
+
+@asynccontextmanager
+async def owned_containers(
+    way: str, dockerd: Dockerd, directory: Path, **options: Any
+) -> AsyncIterator[OwnedContainerPlace]:
+    async with reached(way, directory) as access:
+        yield OwnedContainerPlace(access, dockerd, **options)
+        dockerd.remove("reconciler-gemma3")
+
+
 @asynccontextmanager
 async def processes(way: str, directory: Path) -> AsyncIterator[Place]:
     async with reached(way, directory) as access:
@@ -261,6 +296,9 @@ async def placed(name: str, fixture: Callable[[str], Any], directory: Path) -> A
         made = containers(way, fixture(engine), directory)
     elif name == "lxc":
         made = lxc_containers(fixture("lxc"), directory)
+    elif name in OWNED_CONTAINERS:
+        way, engine = OWNED_CONTAINERS[name]
+        made = owned_containers(way, fixture(engine), directory)
     else:
         made = processes(name, directory)
     async with made as place:

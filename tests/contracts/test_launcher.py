@@ -23,6 +23,7 @@ from tests.contracts.places import (
     DOCKER,
     INTERPRETER,
     OWNED,
+    OWNED_CONTAINERS,
     SCOPES,
     ContainerPlace,
     LxcPlace,
@@ -61,7 +62,7 @@ async def service(
         yield one
 
 
-@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, "lxc"])
+@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, *OWNED_CONTAINERS, "lxc"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with placed(request.param, request.getfixturevalue, tmp_path) as one:
         yield one

@@ -82,3 +82,28 @@ def test_what_a_conversation_depends_on_is_the_image_where_programs_are_on_no_mo
         "programs": [f"{tmp_path}/llama-server"],
         "flags": ["streams 1", "image sha256:1"],
     }
+
+
+def test_an_image_stands_for_the_programs_that_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = {"kind": "image", "name": "llama", "socket": "/nowhere"}
+    answers = {"200": b'{"Id": "sha256:1"}', "404": b""}
+
+    def ask(*_: object) -> DockerAnswer:
+        status, body = answers.popitem()
+        return DockerAnswer(int(status), body)
+
+    monkeypatch.setattr(docker_api, "ask", ask)
+    asked = {"do": "fingerprint", "weights": ["/w"], "programs": ["x"], "flags": ["-a"]}
+    asked["inside"] = inside  # type: ignore[assignment]
+    with pytest.raises(
+        HostProblem, match="there is no image llama here; fetch it with `docker pull"
+    ):
+        places.translated(asked)
+    assert places.translated(asked) == {
+        **asked,
+        "programs": [],
+        "flags": ["-a", "image sha256:1"],
+        "image": "sha256:1",
+    }
+    file = {"do": "gguf", "path": "/w", "inside": inside}
+    assert places.translated(file) == file

@@ -25,6 +25,11 @@ UNITS = {
     "plain": "v1:sha256:6a2b2b10e730f26ca92287f2bd398231933b3699c71fe339d32bb45e6037867d",
     "service": "v1:sha256:f8392c3ee8040b2e177e72aa70a3bb9cc1b84b4f127a785adeac6eb97a7b2225",
 }
+CONTAINERS = {
+    "exists": "v1:sha256:308cfba8dbe24fb7e020167ebe7c3ca21cde01c0c18b671fcccd3fff3f57810d",
+    "made": "v1:sha256:6045a372d13be56af4d991b50d0e48cdb2b8ad01c1e3f00d0c72be87cad08212",
+    "made-for-all": "v1:sha256:5314464969fcdcba08e22acb26e98419105cc0e28aff33a6560a2855dcbcb9d3",
+}
 HOST = "v1:sha256:4e827d77591a8d832f422329be0bca5dd4eefc02d4ffaf2adbd3c91c647ad6f7"
 """What last good and a quarantine are known by, in the journal."""
 
@@ -33,6 +38,25 @@ def test_every_version_knows_a_unit_by_the_same_digest() -> None:
     (slice_,) = FileSource(STATE, DriverCatalog("", SystemClock())).read().slices.values()
     assert {model.name: model.digest for model in slice_.models} == UNITS
     assert digest(slice_) == HOST
+
+
+def test_a_container_of_our_own_is_known_by_what_it_is_made_of(tmp_path: Path) -> None:
+    """What is as it is by itself adds nothing, so that further options may come."""
+    engine = "engine: {kind: llamacpp, weights: /w.gguf}"
+    launchers = {
+        "plain": "process",
+        "exists": "{kind: docker, container: one, socket: /run/other.sock}",
+        "made": "{kind: docker, image: llama, socket: /run/other.sock, devices: auto}",
+        "made-for-all": "{kind: docker, image: llama, devices: all, user: '1:1', ipc: host}",
+    }
+    models = [f"{name}: {{{engine}, launcher: {one}}}" for name, one in launchers.items()]
+    inventory = "version: 1\nmodels:\n  " + "\n  ".join(models)
+    (tmp_path / "inventory.yaml").write_text(inventory)
+    (tmp_path / "desired.yaml").write_text("version: 1\nactive: []\n")
+    (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
+    digests = {model.name: model.digest for model in slice_.models}
+    assert {name: digests[name] for name in CONTAINERS} == CONTAINERS
+    assert len(set(digests.values())) == 4, "a command line has the model's name"
 
 
 def test_every_field_of_a_command_says_whether_it_identifies_a_unit() -> None:

@@ -156,6 +156,15 @@ def test_a_host_gives_options_to_its_launchers_too(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_launcher_makes_of_a_unit_identifies_it_too(tmp_path: Path) -> None:
+    written = "version: 1\nmodels: {small: {engine: fake, launcher: %s}, large: {engine: fake}}"
+    process, fake, bound = (
+        wanted(tmp_path, inventory=written % launcher).slices["local"].models[1].digest
+        for launcher in ("process", "fake", "{kind: fake, total: {cores: 4}}")
+    )
+    assert process == fake != bound
+
+
 def test_the_power_driver_decides_what_a_host_can(tmp_path: Path) -> None:
     resolved = wanted(
         tmp_path, "{version: 1, hosts: {tower: {power: off}, nuc: {power: on}}}", TWO_HOSTS

@@ -1,16 +1,25 @@
-"""Start and stop containers that exist already, on the host's network.
+"""Run a model as a container of Docker or Podman: one that exists already, or one of our own.
 
-Their command lines are the operator's. One always runs as it was made: to change it is to make
-another one of its name.
+The command line of the first is its operator's, and it always runs as it was made: to change it is
+to make another one of its name. The second is made of an image for each start.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
 from reconciler.drivers.launchers.shared.given import GivenUnits
+from reconciler.drivers.launchers.shared.owned_containers import OwnedContainers, socket_of
+from reconciler.model.facts import Fact, Known, Unknown
 from reconciler.model.onhost.containers import (
     AskContainerCommand,
     AskContainerLog,
@@ -20,16 +29,32 @@ from reconciler.model.onhost.containers import (
     StopContainer,
 )
 from reconciler.model.place import Inside
+from reconciler.model.quantity import Bytes, Word
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
-    from reconciler.model.spec import Kind
+    from collections.abc import Sequence
 
-CAPABILITIES = Capabilities()
+    from reconciler.model.facts import Binary, Flags, Mark, Unit
+    from reconciler.model.given_command import GivenCommand
+    from reconciler.model.log import LogPart
+    from reconciler.model.spec import Kind, ModelSpec
+    from reconciler.ports import Access, Evidence
+
+_OWN = ("devices", "user", "volumes", "env", "ipc", "shm")
+"""What only a container of our own is made with."""
+
+_MARKED = "RECONCILER_"
+
+_Volume = Annotated[
+    str, StringConstraints(pattern=r"^[^:\x00-\x1f]+:/[^:\x00-\x1f]+(:[A-Za-z,]+)?$")
+]
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_Device = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/=-]*$")]
 
 
 class Options(BaseModel):
-    """The model is a Docker container that exists already, on its host's network."""
+    """The model is a container: one that exists already, or one that is made of an image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +62,14 @@ class Options(BaseModel):
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]+$",
         description="The container; that of the model's name unless it is named.",
+    )
+    image: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$",
+        description=(
+            "What a container reconciler-MODEL is made of for each start; it is not pulled. Without"
+            " it, a container exists already."
+        ),
     )
     socket: str | None = Field(
         default=None,
@@ -47,15 +80,87 @@ class Options(BaseModel):
             " docker.sock and podman/podman.sock."
         ),
     )
+    devices: Literal["auto", "none", "all"] | tuple[_Device, ...] = Field(
+        default="auto",
+        description=(
+            "The accelerators in it: those of the host (auto), none, all that NVIDIA's runtime"
+            " gives, or a list of names of the Container Device Interface and of NVIDIA's ids."
+        ),
+    )
+    user: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]+:[0-9]+$",
+        description=(
+            'Who runs in it and owns its files, as numbers, such as "1000:1000"; without it, the'
+            " account that uses the engine."
+        ),
+    )
+    volumes: tuple[_Volume, ...] = Field(
+        default=(),
+        description=(
+            "What else is mounted, such as /data:/data:ro. What the command line names is mounted"
+            " by itself."
+        ),
+    )
+    env: dict[_Name, Word] = Field(default={}, description="More variables for its environment.")
+    ipc: Literal["host", "private", "shareable"] | None = Field(
+        default=None, description="Whose shared memory it uses; without it, as the engine does."
+    )
+    shm: Bytes | None = Field(
+        default=None,
+        description='The size of its shared memory, such as "8 GiB"; without it, the usual one.',
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.image and self.container:
+            raise ValueError(
+                "give either container (one that exists already) or image (what one is made of"
+                " for each start)"
+            )
+        # Completed options are validated again: a default that is written is no mistake.
+        given = [name for name, value in self if name in _OWN and value != _default(name)]
+        if given and not self.image:
+            raise ValueError(
+                f"{given[0]} is of a container that is made of an image, and this one exists"
+                " already; remove it, or give an image"
+            )
+        marks = [name for name in self.env if name.startswith(_MARKED)]
+        if marks:
+            raise ValueError(f"{marks[0]} cannot be set in env: it tells a program who started it")
+        if self.ipc == "host" and self.shm is not None:
+            raise ValueError("with `ipc: host` the shared memory is the host's; remove shm")
+        return self
+
+
+def _default(name: str) -> object:
+    return Options.model_fields[name].default
+
+
+def capabilities(options: Options) -> Capabilities:
+    """The command line is ours where the container is."""
+    return Capabilities(owns=options.image is not None)
+
+
+def launched(options: Options) -> JsonValue:
+    """List what of a container identifies its unit beside its command line."""
+    # Without defaults: no option that an upgrade adds may restart every container.
+    made: dict[str, JsonValue] = options.model_dump(
+        mode="json", include={"image", *_OWN}, exclude_defaults=True
+    )
+    return made or None
 
 
 def inside(options: Options, model_name: str) -> Inside:
-    """Name the container, whose paths are its own."""
-    return Inside(kind="docker", name=options.container or model_name, socket=options.socket or "")
+    """Name the container, whose paths are its own, or the image whose programs they are."""
+    socket = options.socket or ""
+    if options.image is not None:
+        return Inside(kind="image", name=options.image, socket=socket)
+    return Inside(kind="docker", name=options.container or model_name, socket=socket)
 
 
-class Driver(GivenUnits):
-    """The launcher of containers. Source: the API of their engine."""
+class GivenContainers(GivenUnits):
+    """The containers that exist already. Source: the API of their engine."""
 
     what, option = "container", "container"
     asks, asks_log, asks_command = AskContainers, AskContainerLog, AskContainerCommand
@@ -63,5 +168,67 @@ class Driver(GivenUnits):
 
     def given(self, launcher: Kind, model_name: str) -> GivenContainer:
         """Name the container that a model's options mean."""
-        options = Options.model_validate(launcher.options)
-        return GivenContainer(name=options.container or model_name, socket=options.socket or "")
+        name = str(launcher.options.get("container") or model_name)
+        return GivenContainer(name=name, socket=socket_of(launcher))
+
+
+class Driver:
+    """The launcher of containers on the host behind `access`."""
+
+    needs_definition = True
+
+    def __init__(self, access: Access, models: Sequence[ModelSpec]) -> None:
+        """Use a host; each model's own options name its container, or an image."""
+        self._models = models
+        self._given = GivenContainers(access, _given(models))
+        self._owned = OwnedContainers(access, _owned(models))
+
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        """Every container of the models that runs, or that its engine means to start again."""
+        given = await self._given.units(_given(former))
+        owned = await self._owned.units(_owned(former))
+        if isinstance(given, Unknown) or isinstance(owned, Unknown):
+            return given if isinstance(given, Unknown) else owned
+        return Known((*given.value, *owned.value))
+
+    async def binary(self, model: ModelSpec) -> Fact[Binary]:
+        """The image that it runs, or why it cannot start."""
+        return await self._of(model.launcher).binary(model)
+
+    async def flags(self, model: ModelSpec) -> Fact[Flags]:
+        """No objection: the program is in an image, and is not run to be asked."""
+        return await self._of(model.launcher).flags(model)
+
+    async def command(self, model: ModelSpec) -> Fact[GivenCommand]:
+        """What one that exists runs."""
+        return await self._given.command(model)
+
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
+        """The last lines of its newest start, or those since `after`."""
+        model = next(model for model in self._models if model.name == model_name)
+        if _is_owned(model.launcher):
+            return await self._owned.log(model, lines, after)
+        return await self._given.log(model_name, lines, after)
+
+    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
+        """Start it; raise DriverError, or Declined without its secrets."""
+        return await self._of(model.launcher).start(model, mark)
+
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
+        """End it, KILL for what is left after `grace` seconds and some; raise DriverError."""
+        return await self._of(unit.launcher).stop(unit, grace)
+
+    def _of(self, launcher: Kind) -> GivenContainers | OwnedContainers:
+        return self._owned if _is_owned(launcher) else self._given
+
+
+def _is_owned(launcher: Kind) -> bool:
+    return launcher.options.get("image") is not None
+
+
+def _owned(models: Sequence[ModelSpec]) -> list[ModelSpec]:
+    return [model for model in models if _is_owned(model.launcher)]
+
+
+def _given(models: Sequence[ModelSpec]) -> list[ModelSpec]:
+    return [model for model in models if not _is_owned(model.launcher)]

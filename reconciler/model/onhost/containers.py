@@ -1,8 +1,10 @@
-"""Requests of the docker launcher: containers that exist already."""
+"""Requests of the docker launcher: containers that exist already, and our own."""
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import UnitIdentity
+from pydantic import Field
+
+from reconciler.model.facts import Mark, UnitIdentity
 from reconciler.model.names import Value
 from reconciler.model.onhost import READ_SECONDS, Action, InDoubt, Question
 
@@ -61,3 +63,48 @@ class StopContainer(Action, GivenContainer):
     def patience(self) -> float:
         """Its own time limits, and the time that the engine takes to answer."""
         return self.grace + 3 * self.kill + READ_SECONDS
+
+
+class OwnedContainer(GivenContainer):
+    """What a container of ours is made of; every folder is at its own path in it.
+
+    `directory` is relative to the host directory, and `folders` to it, unless they are absolute.
+    `user` is numbers, None for this account's, and `shm` bytes, None for the engine's default.
+    """
+
+    image: str
+    argv: tuple[str, ...]
+    directory: str
+    folders: tuple[str, ...] = ()
+    devices: Literal["auto", "none", "all"] | tuple[str, ...] = "auto"
+    user: str | None = None
+    volumes: tuple[str, ...] = ()
+    ipc: str | None = None
+    shm: int | None = None
+
+
+class AskImage(Question):
+    """Ask what image a container of ours would be made of, and why it could not be."""
+
+    do: Literal["image"] = "image"
+    container: OwnedContainer
+
+
+class AskOwnedContainers(Question):
+    """Ask for every container that carries our mark, at the engines on these sockets."""
+
+    do: Literal["owned-containers"] = "owned-containers"
+    sockets: tuple[str, ...]
+
+
+class RunContainer(Action):
+    """Make a container, see that nothing was left out, and start it; answers its identity.
+
+    The one that had its name before is removed if it is ours and over.
+    """
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["run-container"] = "run-container"
+    container: OwnedContainer
+    mark: Mark
+    env: dict[str, str] = Field(repr=False)
