@@ -27,6 +27,7 @@ Subject: TypeAlias = Literal[
     "port",
     "key",
     "engine",
+    "containers",
     "client",
 ]
 

@@ -15,14 +15,13 @@ class ContainerFile(Value):
 class ContainerEngine(Value):
     """An engine by its socket, and the group that may use that, empty where it has no name.
 
-    `usual`: it is the one that is meant where none is named. `problem` is why it cannot be asked,
-    empty where it answers.
+    `usual`: it is the one that is meant where none is named. `usable`: this account may use it.
     """
 
     socket: str
     usual: bool
+    usable: bool
     group: str
-    problem: str
 
 
 class FoundContainer(Value):

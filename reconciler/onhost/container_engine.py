@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from reconciler.onhost import docker_api, docker_sockets, files
 from reconciler.onhost.problem import HostProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SECONDS = 3.0
 CONTAINERS_LIMIT = 100
@@ -34,10 +37,11 @@ class KeptContainer(NamedTuple):
         return str(self.seen["HostConfig"]["RestartPolicy"]["Name"] or "no")
 
 
-def sockets() -> list[str]:
-    """List the sockets that engines listen on here, also the one that the environment names."""
+def sockets(*named: str) -> list[str]:
+    """List the sockets that engines listen on here, also those that are named or meant."""
     host = os.environ.get("DOCKER_HOST", "")
-    return docker_sockets.there(*([host[len(_LOCAL) :]] if host.startswith(_LOCAL) else []))
+    meant = [host[len(_LOCAL) :]] if host.startswith(_LOCAL) else []
+    return docker_sockets.there(*meant, *named)
 
 
 def kept(identifier: str) -> KeptContainer | None:
@@ -50,9 +54,9 @@ def _kept(place: str, identifier: str) -> KeptContainer | None:
     return KeptContainer(place, seen) if isinstance(seen, dict) else None
 
 
-def every() -> list[KeptContainer]:
+def every(named: Iterable[str] = ()) -> list[KeptContainer]:
     """List what each engine that answers keeps, running or not."""
-    return [one for place in sockets() for one in _every(place)]
+    return [one for place in sockets(*named) for one in _every(place)]
 
 
 def _every(place: str) -> list[KeptContainer]:
@@ -70,18 +74,15 @@ def _asked(place: str, path: str) -> Any:  # noqa: ANN401 - it is JSON
     return answer.value if answer.status == _OK else None
 
 
-def engines() -> list[dict[str, Any]]:
+def engines(named: Iterable[str]) -> list[dict[str, Any]]:
     """Describe every engine of this host, whether it answers or not."""
     usual = _usual()
-    return [
-        {
-            "socket": place,
-            "usual": place == usual,
-            "group": files.group(place),
-            "problem": _problem(place),
-        }
-        for place in sockets()
-    ]
+    return [_described(place, is_usual=place == usual) for place in sockets(*named)]
+
+
+def _described(place: str, *, is_usual: bool) -> dict[str, Any]:
+    usable = os.access(place, os.R_OK | os.W_OK)
+    return {"socket": place, "usual": is_usual, "usable": usable, "group": files.group(place)}
 
 
 def _usual() -> str:
@@ -90,12 +91,3 @@ def _usual() -> str:
         return docker_sockets.found("")
     except HostProblem:
         return ""
-
-
-def _problem(place: str) -> str:
-    """Tell in words why an engine cannot be asked, "" where it answers."""
-    try:
-        answer = docker_api.ask(place, "GET", "/_ping", SECONDS)
-    except HostProblem as error:
-        return str(error)
-    return "" if answer.status == _OK else answer.said

@@ -21,10 +21,13 @@ _COMPOSE = "com.docker.compose."
 Found = dict[str, Any]
 
 
-def found(serving: Iterable[Found]) -> list[Found]:
-    """Describe every container that an engine tells of; `serving` are the servers of the host."""
+def found(serving: Iterable[Found], sockets: Iterable[str] = ()) -> list[Found]:
+    """Describe every container that an engine tells of.
+
+    `serving` are the servers of the host, `sockets` those of engines at unusual places.
+    """
     serving = [one for one in serving if one["container"]]
-    return [_described(one, _in(one, serving)) for one in container_engine.every()]
+    return [_described(one, _in(one, serving)) for one in container_engine.every(sockets)]
 
 
 def _in(one: KeptContainer, serving: Iterable[Found]) -> list[Found]:

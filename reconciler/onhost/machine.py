@@ -43,11 +43,12 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
     """Answer what there is.
 
     `search` says whether to look for weights, `places` where, None for everywhere; `folders` which
-    folders to judge.
+    folders to judge, `sockets` where else a container engine listens.
     """
     proc, user = os.path.join(root, "proc"), procfs.account(os.geteuid())
     listening = servers.servers(proc)
-    containers = found_containers.found(listening)
+    sockets = request.get("sockets", ())
+    containers = found_containers.found(listening, sockets)
     serving = [found_containers.as_reached(one, containers) for one in listening]
     found = (
         _weights(serving, containers, request.get("places"), root)
@@ -63,7 +64,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "programs": _programs(),
         "servers": _servers(serving, found, free, proc),
         "containers": containers,
-        "engines": container_engine.engines(),
+        "engines": container_engine.engines(sockets),
         "weights": found.files,
         "cut": found.cut,
         "folders": [_folder(files.absolute(one, directory)) for one in request.get("folders", ())],

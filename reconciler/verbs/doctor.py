@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from reconciler.core import idleness
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
-from reconciler.core.report import findings
+from reconciler.core.report import container_findings, findings
 from reconciler.core.report.levels import wrong
 from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreachable
 from reconciler.loop.observer import Observer, remembered
@@ -94,7 +94,11 @@ async def _own(reader: Reader) -> Sequence[Finding]:
 async def _host(reader: Reader, slice_: Slice, hints: Hints) -> list[Finding]:
     found = list(findings.of_run(slice_.host.name, hints))
     readers = reader.readers(slice_)
-    question = AskMachine(search=False, folders=findings.slot_folders(slice_))
+    question = AskMachine(
+        search=False,
+        folders=findings.slot_folders(slice_),
+        sockets=container_findings.sockets(slice_),
+    )
     try:
         machine = await machine_probe.machine(readers.access, question)
     except Unreachable as error:

@@ -105,6 +105,13 @@ def test_what_serves_in_a_container_is_kept_as_it_is(here: Kept) -> None:
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert here.run("apply", "--yes").returncode == 0
     assert here.pid() == before
+    told = here.run("doctor")
+    assert told.returncode == 0, told.stdout
+    assert "do: `docker update --restart=no gemma`" in told.stdout
+    here.docker.remove("gemma")
+    missing = here.run("doctor")
+    assert missing.returncode == 1
+    assert "there is no container gemma" in missing.stdout
 
 
 def test_what_is_removed_when_it_ends_is_not_kept_and_it_is_said_why(here: Kept) -> None:

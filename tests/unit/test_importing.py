@@ -122,3 +122,9 @@ def test_the_text_says_what_to_do_and_ends_with_the_plan_or_with_nothing_written
         "",
         "No model was found by `reconciler import docker`, so nothing was written.",
     ]
+
+
+def test_a_container_that_no_port_leads_to_is_told_with_what_publishes_it() -> None:
+    seen = machine(containers=(container(network="own"),))
+    rows = {row.key: row for row in reported(containers(seen), seen).rows}
+    assert "--publish 127.0.0.1:8080:8080" in rows["port 8080"].instead

@@ -102,7 +102,7 @@ def test_what_only_compose_does_is_named_with_what_to_do(tmp_path: Path) -> None
 
 
 def test_the_engine_of_the_host_is_named_where_another_is_meant_usually(tmp_path: Path) -> None:
-    engine = ContainerEngine(socket="/run/x.sock", usual=False, group="", problem="")
+    engine = ContainerEngine(socket="/run/x.sock", usual=False, group="", usable=True)
     report = of_compose(FIXTURES / "one_service.yaml", machine(engines=(engine,)))
     (model,) = read_back(report, tmp_path).values()
     assert model.launcher.options["socket"] == "/run/x.sock"

@@ -177,7 +177,7 @@ def test_a_unit_runs_exactly_what_ran_and_holds_no_secret() -> None:
             "sudo systemctl --user -M ann@ disable --now llama.service",
         ),
         ("root", Container(runtime="Kubernetes"), ""),
-        ("root", Container(runtime="LXC", name="101"), ""),
+        ("root", Container(runtime="LXC", name="101"), "lxc-stop -n 101"),
     ],
 )
 def test_what_runs_in_a_container_is_ended_by_what_runs_that_and_gets_no_unit(

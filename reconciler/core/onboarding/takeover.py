@@ -153,6 +153,8 @@ def _why_not_kept(machine: Machine, container: Container) -> str:
             " socket's group (which may do what root may), `reconciler init` would keep it as it"
             " is."
         )
+    if container.runtime == "LXC":
+        return "which is kept as it is once you write it as `launcher: lxc` (docs/containers.md)."
     return "which cannot be kept as it is in this version."
 
 

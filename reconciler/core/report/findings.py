@@ -8,7 +8,12 @@ from typing import Any
 
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
-from reconciler.core.report import folder_findings, host_findings, model_findings
+from reconciler.core.report import (
+    container_findings,
+    folder_findings,
+    host_findings,
+    model_findings,
+)
 from reconciler.core.report.levels import note, wrong
 from reconciler.model.findings import Finding
 from reconciler.model.machine import Machine
@@ -162,6 +167,8 @@ def of_host(
     for model in slice_.models:
         for one in model_findings.of_model(host, model, observed):
             yield _placed(one, host, model.name)
+        for one in container_findings.of_model(model, machine):
+            yield _placed(one, host, model.name)
     for one in host_findings.of_ports(slice_, observed):
         yield _placed(one, host, one.model)
     yield from _of_folders(slice_, observed, machine)
@@ -177,6 +184,7 @@ def _whole(
     yield from host_findings.of_claim(host, observed, ours)
     yield from host_findings.of_gpu(host, observed, machine)
     yield from host_findings.of_power(slice_, observed)
+    yield from container_findings.of_engines(slice_, machine)
 
 
 def _of_folders(slice_: Slice, observed: Observed, machine: Machine) -> Iterator[Finding]:

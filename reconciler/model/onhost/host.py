@@ -85,10 +85,11 @@ class AskMachine(Question):
 
     `search` says whether to look for GGUF files, which may take some seconds: those that servers
     and containers name, and those in `places`; None: where models usually are. `folders` names
-    folders to judge.
+    folders to judge, `sockets` where container engines listen beside the usual places.
     """
 
     do: Literal["machine"] = "machine"
     search: bool = True
     places: tuple[str, ...] | None = None
     folders: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()

@@ -1,0 +1,69 @@
+"""Container findings: what starts a model's container beside us, and who may use its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.core.report.levels import note, wrong
+from reconciler.model.findings import Finding
+from reconciler.model.found_container import ContainerEngine, FoundContainer
+from reconciler.model.machine import Machine
+from reconciler.model.origin import ROOT
+from reconciler.model.spec import ModelSpec, Slice
+
+DOCKER = "docker"
+_STARTED_AGAIN = {"always", "unless-stopped"}
+
+
+def sockets(slice_: Slice) -> tuple[str, ...]:
+    """List the sockets of engines that models name."""
+    named = (str(one.launcher.options.get("socket") or "") for one in _in_containers(slice_))
+    return tuple(dict.fromkeys(filter(None, named)))
+
+
+def of_engines(slice_: Slice, machine: Machine) -> Iterator[Finding]:
+    """Yield what an account may not do with an engine that keeps models, and what it may do."""
+    if machine.user == ROOT:
+        return
+    used = {_socket(one, machine) for one in _in_containers(slice_)}
+    for engine in machine.engines:
+        if engine.socket in used:
+            yield _usable(engine, machine.user)
+
+
+def _usable(engine: ContainerEngine, user: str) -> Finding:
+    if engine.usable:
+        found = f"{user} may use {engine.socket}, and so may do whatever root may"
+        return note("containers", found, "keep that account to yourself, and its keys too")
+    found = f"{user} may not use {engine.socket}, so its containers are not seen"
+    group = engine.group or "of the socket"
+    fix = f"`sudo usermod -aG {group} {user}` and a new login; its members may do what root may"
+    return wrong("containers", found, fix)
+
+
+def of_model(model: ModelSpec, machine: Machine) -> Iterator[Finding]:
+    """Yield that its engine starts a model's container by itself, too."""
+    container = _container(model, machine) if model.launcher.kind == DOCKER else None
+    if container is not None and container.policy in _STARTED_AGAIN:
+        found = (
+            f"docker starts container {container.name} by itself at boot and when it ends"
+            f" (restart policy {container.policy}), whatever desired.yaml says"
+        )
+        fix = f"`docker update --restart=no {container.name}`"
+        yield note("containers", found, fix)
+
+
+def _in_containers(slice_: Slice) -> list[ModelSpec]:
+    return [one for one in slice_.models if one.launcher.kind == DOCKER]
+
+
+def _container(model: ModelSpec, machine: Machine) -> FoundContainer | None:
+    name = model.launcher.options.get("container") or model.name
+    meant = (name, _socket(model, machine))
+    return next((one for one in machine.containers if (one.name, one.socket) == meant), None)
+
+
+def _socket(model: ModelSpec, machine: Machine) -> str:
+    """Find the socket of the engine that keeps a model, empty where it is not known."""
+    usual = next((one.socket for one in machine.engines if one.usual), "")
+    return str(model.launcher.options.get("socket") or usual)

@@ -1,0 +1,68 @@
+"""Doctor names what starts a model's container beside us, and what its engine's socket means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.core.report import container_findings
+from reconciler.model.found_container import ContainerEngine
+from reconciler.model.spec import Kind
+from tests.imported import SOCKET, container
+from tests.machines import machine
+from tests.sample_worlds import model, slice_of
+
+if TYPE_CHECKING:
+    from reconciler.model.findings import Finding
+
+GEMMA = model("gemma", launcher=Kind(kind="docker"))
+NAMED = model("b", launcher=Kind(kind="docker", options={"container": "c", "socket": "/run/x"}))
+PROCESS = model("p")
+
+
+def engine(**changed: Any) -> ContainerEngine:
+    fields = {"socket": SOCKET, "usual": True, "usable": True, "group": "docker", **changed}
+    return ContainerEngine(**fields)
+
+
+def of_engines(user: str, *engines: ContainerEngine) -> list[Finding]:
+    slice_ = slice_of(None, GEMMA, PROCESS)
+    return list(container_findings.of_engines(slice_, machine(user=user, engines=engines)))
+
+
+def test_the_sockets_that_models_name_are_asked_too() -> None:
+    assert container_findings.sockets(slice_of(None, GEMMA, NAMED, PROCESS)) == ("/run/x",)
+
+
+def test_who_may_use_an_engine_is_told_what_that_means() -> None:
+    (note,) = of_engines("ann", engine())
+    assert (note.level, "whatever root may" in note.found) == ("note", True)
+    (wrong,) = of_engines("ann", engine(usable=False))
+    assert (wrong.level, "`sudo usermod -aG docker ann`" in wrong.fix) == ("wrong", True)
+    assert of_engines("root", engine()) == []
+    assert of_engines("ann", engine(usual=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [("always", True), ("unless-stopped", True), ("on-failure", False), ("no", False)],
+)
+def test_a_container_that_comes_back_by_itself_is_named_with_what_ends_that(
+    policy: str, *, told: bool
+) -> None:
+    seen = machine(containers=(container(policy=policy),), engines=(engine(),))
+    found = list(container_findings.of_model(GEMMA, seen))
+    assert [one.fix for one in found] == ["`docker update --restart=no gemma`"] * told
+    assert list(container_findings.of_model(PROCESS, seen)) == []
+
+
+def test_only_the_container_of_the_engine_that_is_named_is_meant() -> None:
+    here = container(name="c", policy="always")
+    elsewhere = here.model_copy(update={"socket": "/run/x"})
+    engines = (engine(), engine(socket="/run/x", usual=False))
+    assert not list(
+        container_findings.of_model(NAMED, machine(containers=(here,), engines=engines))
+    )
+    (found,) = container_findings.of_model(NAMED, machine(containers=(elsewhere,), engines=engines))
+    assert "container c" in found.found
