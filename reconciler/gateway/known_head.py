@@ -34,7 +34,9 @@ class KnownHead(NamedTuple):
         if not self.behind:
             return 0, b"", begin
         end = received.find(self.behind, begin, begin + LONGEST_NUMBER + len(self.behind))
-        digits = received[begin : max(end, begin)]
+        if end < 0:
+            return None
+        digits = received[begin:end]
         return (int(digits), digits, end + len(self.behind)) if digits.isdigit() else None
 
 

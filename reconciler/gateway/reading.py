@@ -27,9 +27,9 @@ class WholeRequest(NamedTuple):
     """A request that was read, and whether another may follow it."""
 
     judged: Judged
-    body: bytes
-    keeps: bool
-    version: str
+    body: bytes = b""
+    keeps: bool = True
+    version: str = "1.1"
 
 
 class Judge(Protocol):
@@ -110,7 +110,7 @@ class RequestReader:
         # What was wrong first is told, however much came at once.
         if self._judged is not None and self._is_refused:
             judged = self._judged
-        self.whole.append(WholeRequest(judged, b"", keeps=False, version="1.1"))
+        self.whole.append(WholeRequest(judged, keeps=False))
 
     @property
     def _is_refused(self) -> bool:
@@ -141,7 +141,7 @@ class RequestReader:
         if end <= len(received) and length <= judged.largest:
             # All of it is here: nothing of it has to be kept for later.
             self.begun += 1
-            self.whole.append(WholeRequest(judged, received[size:end], keeps=True, version="1.1"))
+            self.whole.append(WholeRequest(judged, received[size:end]))
             return received[end:]
         self.on_message_begin()
         self._owed = length
@@ -175,7 +175,7 @@ class RequestReader:
 
     def _leave(self, judged: Judged, rest: bytes) -> None:
         """Take a request behind which nothing more is HTTP."""
-        self.whole.append(WholeRequest(judged, b"", keeps=False, version="1.1"))
+        self.whole.append(WholeRequest(judged, keeps=False))
         self.is_deaf, self.is_reading, self.left = True, False, rest
 
     def _read_on(self, length: int | None) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 
+from httptools import HttpRequestParser
+
 from reconciler.gateway.client import ClientConnection
 from reconciler.gateway.exchange import Exchange
 from tests.gateway_stand import CHAT, standing, until
-from tests.scripted_engine import answers, scripted
+from tests.scripted_engine import Heard, answers, scripted
 
 BODY = b'{"model": "a"}'
 REQUEST = (
@@ -52,6 +54,23 @@ async def test_an_answered_request_and_a_client_that_left_are_gone_at_once() -> 
             await until(lambda: _count(ClientConnection) == 0)
         finally:
             gc.enable()
+
+
+async def test_a_request_that_is_answered_keeps_nothing_of_how_it_was_read_and_sent() -> None:
+    async with standing() as stand, scripted(_never) as engine:
+        await stand.admit(engine)
+        gc.collect()  # what other tests left
+        parsers, tasks = _count(HttpRequestParser), len(asyncio.all_tasks())
+        asking = asyncio.create_task(stand.ask())
+        await until(lambda: engine.heard)
+        # Those that ask, and the engine that has taken the connection.
+        assert len(asyncio.all_tasks()) == tasks + 2
+        assert _count(HttpRequestParser) == parsers
+        asking.cancel()
+
+
+async def _never(_: Heard, writer: asyncio.StreamWriter) -> None:
+    await writer.wait_closed()
 
 
 def _count(kind: type) -> int:
