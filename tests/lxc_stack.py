@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tests.given_stack import BootedStack
@@ -17,8 +18,10 @@ class LxcStack(BootedStack):
 
     def __init__(self, folder: Path, lxc: Lxc) -> None:
         self.lxc = lxc
-        self.name = f"tiny-{lxc.number}"
-        super().__init__(folder, f"{{kind: lxc, name: {self.name}}}", lxc.booted)
+        self.name = lxc.name("tiny")
+        launcher = lxc.launcher("tiny")
+        words = json.dumps({"kind": launcher.kind, **launcher.options})
+        super().__init__(folder, words, lxc.booted)
         lxc.create(self.name, self.given, self.folder)
 
     def pid(self) -> int:

@@ -6,8 +6,9 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from reconciler.model.spec import Kind
 from tests.needs import need
 
 if TYPE_CHECKING:
@@ -41,18 +42,27 @@ class Lxc:
     """The LXC of a booted host, whose containers have a root of folders and links alone.
 
     A container is reached by its name in the network that all booted hosts share, so that each
-    needs one of its own, by `number`.
+    needs one of its own.
     """
+
+    kind: Literal["lxc", "pct"] = "lxc"
 
     def __init__(self, booted: Booted) -> None:
         need("lxc-start")
         self.booted = booted
-        self.number = os.getpid()
-        booted.run(
-            "sh", "-ec", f"cd /run; {OVER}; echo root:{FIRST}:65536 | tee /etc/subuid >/etc/subgid"
-        )
+        if not booted.path("/run/over").exists():
+            booted.run("sh", "-ec", f"cd /run; {OVER}")
+        booted.run("sh", "-ec", f"echo root:{FIRST}:65536 | tee /etc/subuid >/etc/subgid")
         made = f"mkdir -p {ROOTFS}; cd {ROOTFS}; {FOLDERS}; {LINKS}; cp /etc/ld.so.cache etc"
         booted.run("sh", "-ec", made)
+
+    def name(self, model_name: str) -> str:
+        """Name the container of a model."""
+        return f"{model_name}-{os.getpid()}"
+
+    def launcher(self, model_name: str) -> Kind:
+        """Return a model's launcher as in the inventory."""
+        return Kind(kind=self.kind, options={"name": self.name(model_name)})
 
     def speak(self, name: str, argv: Sequence[str]) -> list[str]:
         """Return the command line of a container's init that writes to its console.
@@ -91,12 +101,15 @@ class Lxc:
             "lxc.console.logfile": str(folder / f"{name}.console"),
             **{key.replace("__", "."): value for key, value in settings.items()},
         }
+        self.booted.write(self.file(name), "\n".join([*self.lines(given, pairs), ""]))
+
+    def lines(self, given: dict[str, str], mounts: list[tuple[str, str, str]]) -> list[str]:
+        """Write keys and mounts as LXC has them in its file."""
         lines = [f"{key} = {value}" for key, value in given.items()]
-        lines += [
-            f"lxc.mount.entry = {place} {target.removeprefix('/')} none {how}bind,create=dir 0 0"
-            for place, target, how in pairs
-        ]
-        self.booted.write(self.file(name), "\n".join([*lines, ""]))
+        for place, target, how in mounts:
+            where = target.removeprefix("/")
+            lines.append(f"lxc.mount.entry = {place} {where} none {how}bind,create=dir 0 0")
+        return lines
 
     def _opened(self, place: str) -> str:
         """Mount a folder where every user of the host can reach it."""
@@ -117,11 +130,12 @@ class Lxc:
 
     def pid(self, name: str) -> int:
         """Return the pid of a container's init as its host counts, 0 where none runs."""
-        return int(self.booted.run("lxc-info", "-n", name, "-p", "-H") or 0)
+        is_known = self.booted.path(f"/var/lib/lxc/{name}/config").exists()
+        return int(self.booted.run("lxc-info", "-n", name, "-p", "-H") or 0) if is_known else 0
 
     def remove(self, name: str) -> None:
         """Take a container away, where there is one."""
         if self.booted.path(self.file(name)).exists():
             if self.pid(name):
                 self.booted.run("lxc-stop", "-n", name, "-k")
-            self.booted.run("rm", "-r", f"/var/lib/lxc/{name}")
+            self.booted.run("rm", "-rf", f"/var/lib/lxc/{name}", self.file(name))

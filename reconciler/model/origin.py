@@ -14,6 +14,7 @@ _STOPS = {
     "containerd": "nerdctl stop",
     "cri-o": "crictl stop",
     "LXC": "lxc-stop -n",
+    "Proxmox VE": "pct shutdown",
 }
 """For each runtime, the command that a person ends a container with, up to its name."""
 

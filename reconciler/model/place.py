@@ -11,6 +11,6 @@ class Inside(Value):
     Of an `image`, what is made has the host's own paths, and that image's programs.
     """
 
-    kind: Literal["docker", "lxc", "image"]
+    kind: Literal["docker", "lxc", "pct", "image"]
     name: str
     socket: str = ""

@@ -22,6 +22,7 @@ _RUNTIMES = (
     ("LXC", re.compile(r"/lxc(?:\.payload\.|/)([^/]+)")),
     ("systemd-nspawn", re.compile(r"/(?:systemd-nspawn@|machine-)([^/]+)\.(?:service|scope)(?=/)")),
 )
+_PROXMOX, _OF_PROXMOX = "Proxmox VE", "/etc/pve/lxc"
 _PUBLISHERS = {
     "docker-proxy": "docker",
     "rootlesskit": "docker",
@@ -79,8 +80,14 @@ def _seen(path: str) -> _Seen | None:
     for runtime, pattern in _RUNTIMES:
         match = pattern.search(path)
         if match:
-            return _Seen(runtime, match[1], match.start())
+            return _Seen(_keeper(runtime), match[1], match.start())
     return None
+
+
+def _keeper(runtime: str) -> str:
+    """Name what keeps the containers of a runtime."""
+    # On its node, those of LXC are Proxmox VE's.
+    return _PROXMOX if runtime == "LXC" and os.path.isdir(_OF_PROXMOX) else runtime
 
 
 def _unescaped(name: str) -> str:

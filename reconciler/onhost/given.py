@@ -60,8 +60,10 @@ def of_lxc(request: dict[str, Any], _: str) -> dict[str, Any]:
     one = lxc.init_of(keeper)
     seen = _running(one["pid"], "") if one else None
     set_here = dict(value.partition("=")[::2] for key, value in file.keys if key == _SET)
+    words = shlex.split(file.value("lxc.init.cmd"))
     return {
-        "words": shlex.split(file.value("lxc.init.cmd")),
+        "words": words,
+        "problem": "" if words or seen else f"{keeper.what} has stopped, and its init is its own",
         "variables": _of_flags(set_here),
         "directory": file.value("lxc.init.cwd") or "/",
         "reached": [mounted for mounted, source in file.mounts if source],

@@ -54,7 +54,8 @@ def start(request: dict[str, Any], directory: str) -> dict[str, Any]:
         raise HostProblem(problem)
     _note_log(keeper, file, directory)
     errors = _errors(keeper, file, directory)
-    done = _run(keeper.start(errors), START_SECONDS)
+    logging = [*keeper.logging, errors] if errors else []
+    done = _run([*keeper.start, *logging], START_SECONDS)
     started = _started(keeper)
     if started is None:
         said = lxc_words.first_error(procfs.text(errors, LOG_LIMIT))
@@ -65,8 +66,8 @@ def start(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _errors(keeper: Keeper, file: LxcFile, directory: str) -> str:
-    """Make a new log for a start, "" where the container has one of its own."""
-    if file.value("lxc.log.file"):
+    """Make a new log for a start, "" where it takes none, or the container has one of its own."""
+    if not keeper.logging or file.value("lxc.log.file"):
         return ""
     path = _own(keeper, directory, "errors")
     files.write_durably(path, b"")
@@ -97,13 +98,14 @@ def _ended(keeper: Keeper, pid: int, request: dict[str, Any]) -> list[str]:
     inside = [one for one in map(procfs.alive, _members(pid)) if one]
     settle = _settle(keeper)
     # What its keeper says decides nothing: it may refuse, or only pass the request on.
-    _run(keeper.shutdown(grace), grace + kill)
+    _run([*keeper.shutdown, str(grace)], grace + kill)
     if _is_gone_within(settle, keeper, inside):
         return ["term"]
     done = _run(keeper.kill, kill)
     if _is_gone_within(max(kill, settle), keeper, inside):
         return ["term", "kill"]
-    raise HostProblem(f"{keeper.what} is still there {kill:g} s after it was killed: {done.said}")
+    why = _locked(keeper, file_of(keeper)) or done.said
+    raise HostProblem(f"{keeper.what} is still there {kill:g} s after its end was asked for: {why}")
 
 
 def _settle(keeper: Keeper) -> float:
@@ -175,12 +177,24 @@ def _barred(keeper: Keeper, file: LxcFile | None) -> str:
             f"there is no {keeper.what} here ({keeper.file}); {keeper.listing} shows what there is,"
             f" or name another with {keeper.option}:"
         )
+    locked = _locked(keeper, file)
+    if locked:
+        return locked
     if file.network:
         return (
             f"{keeper.what} is not on the host's network but on its own ({file.network}); give it"
             f" {keeper.on_host} in {file.path}"
         )
     return ""
+
+
+def _locked(keeper: Keeper, file: LxcFile | None) -> str:
+    """Tell in words what Proxmox VE does with a container meanwhile, "" for nothing."""
+    lock = file.value("lock") if file else ""
+    # One whose file system is mounted on its node is started and stopped all the same.
+    if lock in ("", "mounted"):
+        return ""
+    return f"{keeper.what} is locked ({lock}); wait for it, or `pct unlock {keeper.name}`"
 
 
 def _unit(keeper: Keeper, file: LxcFile) -> dict[str, Any] | None:
@@ -194,18 +208,20 @@ def _unit(keeper: Keeper, file: LxcFile) -> dict[str, Any] | None:
         "leader": True,
         "restarts": 0,
         "argv": procfs.argv(one["pid"]),
-        **_times(procfs.process(one["pid"]), file),
+        **_times(procfs.process(one["pid"]), keeper, file),
     }
 
 
-def _times(one: Process | None, file: LxcFile) -> dict[str, Any]:
-    """Tell since when a container's init runs, and whether its file was written to since."""
+def _times(one: Process | None, keeper: Keeper, file: LxcFile) -> dict[str, Any]:
+    """Tell since when a container's init runs, and whether it was changed since."""
     if one is None:
         return {"uptime": 0.0, "started_at": None}
     uptime = procfs.age(one)
     # The end of its first tick: what was written just before the start must not seem newer.
     started_at = time.time() - uptime + 1 / procfs.ticks()
-    outdated = file.modified_ns / 1e9 > started_at
+    # Proxmox VE writes to its file whenever it locks a container, and knows what is not in force.
+    is_newer = file.modified_ns / 1e9 > started_at
+    outdated = file.is_pending if keeper.is_proxmox else is_newer
     return {"uptime": max(0.0, uptime), "started_at": started_at, "outdated": outdated}
 
 

@@ -23,16 +23,21 @@ _NETWORK = re.compile(r"lxc\.net\.\d+\.type|net\d+")
 _HOST = "none"
 _MOUNT_POINT = re.compile(r"mp\d+")
 _ROOT_KEYS = ("lxc.rootfs.path", "rootfs")
+_PENDING = "pve:pending]"
 _BIND = {"bind", "rbind"}
 _SPACE, _TAB = ("\\040", " "), ("\\011", "\t")
 
 
 class LxcFile(NamedTuple):
-    """A container's file as it is now; `keys` in their order."""
+    """A container's file as it is now; `keys` in their order.
+
+    `is_pending` says that some of it waits in Proxmox VE for the next start.
+    """
 
     path: str
     modified_ns: int
     keys: tuple[tuple[str, str], ...]
+    is_pending: bool = False
 
     def value(self, key: str) -> str:
         """Return the last value of a key, "" without one."""
@@ -75,12 +80,13 @@ def read(path: str) -> LxcFile | None:
         modified_ns = os.stat(path).st_mtime_ns
     except FileNotFoundError:
         return None
-    return LxcFile(path, modified_ns, _keys(content.decode("utf-8", "replace")))
+    current, *sections = re.split(r"^\[", content.decode("utf-8", "replace"), flags=re.MULTILINE)
+    pending = [section for section in sections if section.startswith(_PENDING)]
+    return LxcFile(path, modified_ns, _keys(current), any(_keys(each) for each in pending))
 
 
 def _keys(text: str) -> tuple[tuple[str, str], ...]:
-    current = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
-    found = map(_LINE.fullmatch, current.splitlines())
+    found = map(_LINE.fullmatch, text.splitlines())
     return tuple((line[1], line[2]) for line in found if line)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from reconciler.onhost import commands, services
+from reconciler.onhost import commands, procfs, services
+from reconciler.onhost.problem import HostProblem
 
 HA_SECONDS = 240.0
 """How long the cluster of Proxmox VE may take to do what it was asked for."""
 
 _FOLDER = "/var/lib/lxc"
+_OF_PROXMOX = "/etc/pve/lxc"
+_HA = "/etc/pve/ha/resources.cfg"
+_HA_LIMIT = 1024 * 1024
 _ERROR = re.compile(r" ERROR +\S+ - \S+:\d+ - (.+)")
 _GROUP = re.compile(r".*?/lxc(?:\.payload\.|/)[^/]+")
 
@@ -19,7 +24,8 @@ _GROUP = re.compile(r".*?/lxc(?:\.payload\.|/)[^/]+")
 class Keeper(NamedTuple):
     """How one container is asked for and spoken of.
 
-    `file` says how it is made, `own` is what LXC reads, which need not be there yet.
+    `file` says how it is made, `own` is what LXC reads, which need not be there yet. The path of a
+    log follows `logging`, where it takes one, and a number of seconds `shutdown`.
     """
 
     name: str
@@ -30,23 +36,26 @@ class Keeper(NamedTuple):
     listing: str
     aloud: str
     on_host: str
+    start: list[str]
+    logging: list[str]
+    shutdown: list[str]
     kill: list[str]
-    is_requested: bool = False
+    is_proxmox: bool
 
-    def start(self, errors: str) -> list[str]:
-        """The command that starts it; with a path, what goes wrong is written there."""
-        logging = ["-l", "ERROR", "-o", errors] if errors else []
-        return ["lxc-start", "-n", self.name, *logging]
-
-    def shutdown(self, seconds: int) -> list[str]:
-        """The command that ends it in its own way, and waits for that."""
-        return ["lxc-stop", "-n", self.name, "--nokill", "-t", str(seconds)]
+    @property
+    def is_requested(self) -> bool:
+        """Whether a cluster does what it is asked for, when it comes to it (HA)."""
+        return self.is_proxmox and _is_managed(self.name)
 
 
 def keeper(one: dict[str, str]) -> Keeper:
-    """Find how a container is asked for."""
+    """Find how a container is asked for; raise HostProblem where its keeper cannot be asked."""
     name = one["name"]
     own = f"{_folder()}/{name}/config"
+    return _of_lxc(name, own) if one["keeper"] == "lxc" else _of_proxmox(name, own)
+
+
+def _of_lxc(name: str, own: str) -> Keeper:
     return Keeper(
         name=name,
         what=f"container {name}",
@@ -56,8 +65,45 @@ def keeper(one: dict[str, str]) -> Keeper:
         listing="`lxc-ls`",
         aloud=f"`lxc-start -F -n {name}`",
         on_host="`lxc.net.0.type = none`",
+        start=["lxc-start", "-n", name],
+        logging=["-l", "ERROR", "-o"],
+        shutdown=["lxc-stop", "-n", name, "--nokill", "-t"],
         kill=["lxc-stop", "-n", name, "-k"],
+        is_proxmox=False,
     )
+
+
+def _of_proxmox(name: str, own: str) -> Keeper:
+    # Without it nothing is known of containers that may well run.
+    if not os.path.isdir(_OF_PROXMOX):
+        raise HostProblem(
+            f"there is no {_OF_PROXMOX} on this host: it is no node of Proxmox VE, or its"
+            " configuration is not mounted (`systemctl status pve-cluster`)"
+        )
+    return Keeper(
+        name=name,
+        what=f"CT {name}",
+        file=f"{_OF_PROXMOX}/{name}.conf",
+        own=own,
+        option="ct",
+        listing="`pct list`",
+        aloud=f"`pct start {name} --debug`",
+        on_host="`lxc.net.0.type: none` in place of each net0:",
+        start=["pct", "start", name],
+        logging=[],
+        shutdown=["pct", "shutdown", name, "--timeout"],
+        kill=["pct", "stop", name],
+        is_proxmox=True,
+    )
+
+
+def _is_managed(name: str) -> bool:
+    """Whether the cluster of Proxmox VE starts and stops a container (HA)."""
+    text = procfs.text(_HA, _HA_LIMIT)
+    # A section is a line with its kind and name, then indented lines of a key and a value.
+    sections = [section.split() for section in re.split(r"^(?=\S)", text, flags=re.MULTILINE)]
+    mine = [words for words in sections if words[:2] == ["ct:", name]]
+    return any(("state", "ignored") not in zip(words, words[1:]) for words in mine)
 
 
 @lru_cache(maxsize=1)
@@ -83,4 +129,5 @@ def first_error(log: str) -> str:
 
 def missing(program: str) -> str:
     """Say that a program is not there."""
-    return f"there is no {program} on this host: LXC is not installed"
+    owner = "it is no node of Proxmox VE" if program == "pct" else "LXC is not installed"
+    return f"there is no {program} on this host: {owner}"

@@ -117,5 +117,5 @@ def _of_lxc(inside: dict[str, str]) -> Place:
     return Place(keeper.name, file.mounts, file.root)
 
 
-_PLACES = {"docker": _of_docker, "lxc": _of_lxc}
+_PLACES = {"docker": _of_docker, "lxc": _of_lxc, "pct": _of_lxc}
 """What tells of a container, by its kind."""

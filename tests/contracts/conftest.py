@@ -12,6 +12,7 @@ from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, reached
 from tests.dockers import Dockerd, dockerd, podman
 from tests.lxcs import Lxc
+from tests.pcts import Pct
 
 SUPERVISOR = """
 [Service]
@@ -54,3 +55,8 @@ def booted() -> Iterator[Booted]:
 @pytest.fixture(scope="module")
 def lxc(booted: Booted) -> Lxc:
     return Lxc(booted)
+
+
+@pytest.fixture(scope="module")
+def pct(booted: Booted) -> Pct:
+    return Pct(booted)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from reconciler.drivers.launchers import docker, lxc, process, systemd
+from reconciler.drivers.launchers import docker, lxc, pct, process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.model.facts import Known, Unit, UnitIdentity
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
@@ -47,6 +47,8 @@ OWNED_CONTAINERS = {
     "podman owned": ("thread", "podman"),
 }
 """Containers of our own, likewise."""
+
+LXC = ("lxc", "pct")
 
 OBEDIENT = "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
 
@@ -190,10 +192,10 @@ class LxcPlace(Place):
     def __init__(self, access: Access, lxc_: Lxc, folder: Path) -> None:
         self.lxc = lxc_
         self._folder = folder
-        self.name = f"gemma3-{lxc_.number}"
-        kind = Kind(kind="lxc", options={"name": self.name})
-        self._model = program("").model_copy(update={"launcher": kind})
-        super().__init__(lxc.Driver(access, [self._model]), access)
+        self.name = lxc_.name("gemma3")
+        self._model = program("").model_copy(update={"launcher": lxc_.launcher("gemma3")})
+        driver = pct.Driver if lxc_.kind == "pct" else lxc.Driver
+        super().__init__(driver(access, [self._model]), access)
         self.wanted = self._model
 
     def model(self, text: str) -> ModelSpec:
@@ -294,8 +296,8 @@ async def placed(name: str, fixture: Callable[[str], Any], directory: Path) -> A
     elif name in DOCKER:
         way, engine = DOCKER[name]
         made = containers(way, fixture(engine), directory)
-    elif name == "lxc":
-        made = lxc_containers(fixture("lxc"), directory)
+    elif name in LXC:
+        made = lxc_containers(fixture(name), directory)
     elif name in OWNED_CONTAINERS:
         way, engine = OWNED_CONTAINERS[name]
         made = owned_containers(way, fixture(engine), directory)

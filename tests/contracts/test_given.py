@@ -15,6 +15,7 @@ from reconciler.drivers.access.shared.within import Within
 from reconciler.drivers.engines import embedded
 from reconciler.drivers.launchers import docker as docker_launcher
 from reconciler.drivers.launchers import lxc as lxc_launcher
+from reconciler.drivers.launchers import pct as pct_launcher
 from reconciler.drivers.launchers import systemd as systemd_launcher
 from reconciler.edge.interpreter import Interpreter
 from reconciler.model.facts import Known, Unit, Weights
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from reconciler.model.given_command import GivenCommand
     from tests.booted import Booted
     from tests.dockers import Dockerd
+    from tests.pcts import Pct
+
+LXC = {"lxc": lxc_launcher.Driver, "pct": pct_launcher.Driver}
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,12 @@ async def lxc_container(lxc: Lxc, tmp_path: Path) -> AsyncIterator[GivenRig]:
 
 
 @pytest.fixture
+async def proxmox(pct: Pct, tmp_path: Path) -> AsyncIterator[GivenRig]:
+    async with lxc_rig(pct, tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture
 async def unprivileged(lxc: Lxc, tmp_path: Path) -> AsyncIterator[GivenRig]:
     async with lxc_rig(lxc, tmp_path, **MAPPED) as rig:
         lxc.map_users(tmp_path / "kept")
@@ -152,18 +162,18 @@ async def lxc_rig(lxc: Lxc, tmp_path: Path, **settings: str) -> AsyncIterator[Gi
     """Give a model that has its weights at /models and its conversations at /kv."""
     weights = weights_in(tmp_path)
     (tmp_path / "kept" / "theirs").mkdir(parents=True)
-    port, name = free_port(), f"m-{lxc.number}"
+    port, name = free_port(), lxc.name("m")
     argv = argv_of(f"/models/{weights.name}", "/kv", port)
     model = spec(embedded.command(embedded.Options(seed=1), "m", port), port)
-    model = model.model_copy(update={"launcher": Kind(kind="lxc", options={"name": name})})
+    model = model.model_copy(update={"launcher": lxc.launcher("m")})
 
     def make(words: Sequence[str]) -> None:
         mounts = [f"{tmp_path}:/models", f"{tmp_path}/kept:/kv"]
         lxc.create(name, words, tmp_path, mounts, **settings)
 
     async with inside(lxc.booted, tmp_path) as access:
-        launcher = lxc_launcher.Driver(access, [model])
-        reached: Any = Within(access, Inside(kind="lxc", name=name))
+        launcher = LXC[lxc.kind](access, [model])
+        reached: Any = Within(access, Inside(kind=lxc.kind, name=name))
         options = embedded.Options(weights=f"/models/{weights.name}")
         engine: Any = embedded.given(options, model, reached, launcher.command, time.time)
         rig = GivenRig(model, access, launcher, engine, tmp_path, make, argv)
@@ -172,7 +182,7 @@ async def lxc_rig(lxc: Lxc, tmp_path: Path, **settings: str) -> AsyncIterator[Gi
     lxc.remove(name)
 
 
-@pytest.fixture(params=["container", "service", "lxc_container", "unprivileged"])
+@pytest.fixture(params=["container", "service", "lxc_container", "proxmox", "unprivileged"])
 def model(request: pytest.FixtureRequest) -> GivenRig:
     made: GivenRig = request.getfixturevalue(request.param)
     return made

@@ -22,6 +22,7 @@ from tests.contracts.hosts import WAYS
 from tests.contracts.places import (
     DOCKER,
     INTERPRETER,
+    LXC,
     OWNED,
     OWNED_CONTAINERS,
     SCOPES,
@@ -62,7 +63,7 @@ async def service(
         yield one
 
 
-@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, *OWNED_CONTAINERS, "lxc"])
+@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, *OWNED_CONTAINERS, *LXC])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with placed(request.param, request.getfixturevalue, tmp_path) as one:
         yield one

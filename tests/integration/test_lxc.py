@@ -1,4 +1,4 @@
-"""A model that is a container of LXC, beside one that is a process, through the command line."""
+"""A model that is a container of LXC or of Proxmox VE, beside a process, by the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.booted import booted_systemd
 from tests.lxc_stack import LxcStack
 from tests.lxcs import Lxc
+from tests.pcts import Pct
 from tests.stack import ending
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="module")
-def lxc() -> Iterator[Lxc]:
+@pytest.fixture(scope="module", params=[Lxc, Pct], ids=["lxc", "pct"])
+def lxc(request: pytest.FixtureRequest) -> Iterator[Lxc]:
     with booted_systemd() as booted:
-        yield Lxc(booted)
+        yield request.param(booted)
 
 
 @pytest.fixture
@@ -51,6 +52,6 @@ def test_a_container_that_cannot_start_leaves_the_model_before_in_service(here: 
     here.apply()
     here.lxc.create(here.name, [], here.folder, lxc__init__cmd="/nowhere/llama-server")
     here.desire("tiny-b")
-    assert "/nowhere/llama-server" in here.apply(3).stdout
+    assert f"{here.name} did not start: " in here.apply(3).stdout
     assert here.pid() == 0
     assert list(here.engines()) == ["tiny-a"]

@@ -90,7 +90,7 @@ def test_only_the_run_that_is_meant_is_ended_and_what_stays_is_told(told: Told) 
     told.answers["lxc-stop"] = lambda: Ended(1, "", "it hangs in the driver")
     said = stopped(invocation())["error"]
     assert said == (
-        "container gemma3 is still there 0.1 s after it was killed: it hangs in the driver"
+        "container gemma3 is still there 0.1 s after its end was asked for: it hangs in the driver"
     )
     assert told.asked == ["lxc-stop -n gemma3 --nokill -t 1", "lxc-stop -n gemma3 -k"]
 
@@ -106,6 +106,42 @@ def test_what_is_there_after_a_start_was_started_whatever_its_keeper_says(
     assert answer(start, str(tmp_path)) == {"error": error}
     told.answers["lxc-start"] = lambda: Ended(0, "", "")
     assert "did not start: it is over already" in answer(start, str(tmp_path))["error"]
+
+
+def test_a_host_that_is_no_node_of_proxmox_is_told_from_one_without_containers(
+    told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {"name": "101", "keeper": "pct"}
+    monkeypatch.setattr(lxc_words, "_OF_PROXMOX", str(tmp_path / "pve"))
+    asked = {"do": "lxc", "containers": [given]}
+    assert f"there is no {tmp_path}/pve on this host: it is no node" in answer(asked, "/")["error"]
+    (tmp_path / "pve").mkdir()
+    (tmp_path / "pve/101.conf").write_text("lxc.net.0.type: none\n")
+    (found,) = answer(asked, "/")["ok"]["containers"]
+    assert (found["binary"]["problem"], found["unit"]) == ("", None), "LXC has never seen it"
+
+    def there_is_none() -> Ended:
+        raise FileNotFoundError
+
+    told.answers["pct"] = there_is_none
+    error = "there is no pct on this host: it is no node of Proxmox VE"
+    assert answer({"do": "start-lxc", **given}, str(tmp_path)) == {"error": error}
+    command = answer({"do": "lxc-command", **given}, "/")["ok"]
+    assert command["problem"] == "CT 101 has stopped, and its init is its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "managed"),
+    [("", False), ("ct: 101\n\tstate started\n", True), ("vm: 101\n\nct: 1010\n", False),
+     ("ct: 101\n\tgroup a\n\tstate ignored\n\nct: 102\n", False)],
+)  # fmt: skip
+def test_whether_a_cluster_manages_a_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, managed: bool
+) -> None:
+    (tmp_path / "resources.cfg").write_text(text)
+    monkeypatch.setattr(lxc_words, "_OF_PROXMOX", str(tmp_path))
+    monkeypatch.setattr(lxc_words, "_HA", str(tmp_path / "resources.cfg"))
+    assert lxc_words.keeper({"name": "101", "keeper": "pct"}).is_requested is managed
 
 
 def test_a_log_of_a_container_s_own_is_left_alone(told: Told, tmp_path: Path) -> None:
