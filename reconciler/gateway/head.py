@@ -8,8 +8,7 @@ llhttp lets pass.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import count
 from secrets import randbits
 from typing import NamedTuple, TypeAlias
@@ -63,13 +62,9 @@ class RequestHead:
         self, method: bytes, target: bytes, version: str, fields: tuple[Field, ...]
     ) -> None:
         self.method, self.target, self.version, self.fields = method, target, version, fields
-
-    @cached_property
-    def _by_name(self) -> Mapping[bytes, list[bytes]]:
-        by_name = dict[bytes, list[bytes]]()
-        for name, value in self.fields:
-            by_name.setdefault(name.lower(), []).append(value.strip(b" \t"))
-        return by_name
+        self._by_name: dict[bytes, list[bytes]] = {}
+        for name, value in fields:
+            self._by_name.setdefault(name.lower(), []).append(value.strip(b" \t"))
 
     def values(self, name: bytes) -> list[bytes]:
         """What all fields of a name in lower case say."""

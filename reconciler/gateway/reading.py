@@ -13,6 +13,8 @@ from reconciler.gateway.known_head import NOTHING_KNOWN, known_head
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.gateway.head import Field
+
 CHUNK_FRAME = 32
 """How much may stand around each chunk of a body."""
 
@@ -62,7 +64,8 @@ class RequestReader:
         self._begin()
 
     def _begin(self) -> None:
-        self._target, self._version, self._fields = b"", "1.1", list[tuple[bytes, bytes]]()
+        self._target, self._version = b"", "1.1"
+        self._fields: list[Field] = []
         self._raw = self._chunks = 0
         self._body = bytearray()
         self._judged: Judged | None = None
