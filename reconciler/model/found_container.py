@@ -30,7 +30,8 @@ class FoundContainer(Value):
     `serves`: its program is llama-server, with these `flags`; `variables` are the names of those
     that are further flags, and `files` are what flags name or is in memory. `port` is the host's
     where it is published, and the container's own otherwise. `removed`: it is, once it ends.
-    `project` and `service` are those of a compose file.
+    `model` is the one that it was made for by us, and `project` and `service` are those of a
+    compose file.
     """
 
     name: str
@@ -45,6 +46,7 @@ class FoundContainer(Value):
     port: int
     policy: str
     removed: bool
+    model: str | None = None
     project: str = ""
     service: str = ""
 

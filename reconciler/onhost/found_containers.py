@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import container_engine, places, servers
+from reconciler.onhost import container_engine, docker_container, places, procfs, servers
 from reconciler.onhost.places import NotMounted, Place
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def _described(one: KeptContainer, serving: list[Found]) -> Found:
         "port": published or inside,
         "policy": one.policy,
         "removed": bool(settings["AutoRemove"]),
+        "model": _model(labels.get(docker_container.LABEL, "")),
         "project": labels.get(f"{_COMPOSE}project", ""),
         "service": labels.get(f"{_COMPOSE}service", ""),
     }
@@ -66,6 +67,12 @@ def _described(one: KeptContainer, serving: list[Found]) -> Found:
 
 def _own(published: int) -> str:
     return "published" if published else "own"
+
+
+def _model(mark: str) -> Any:  # noqa: ANN401 - as the mark has it
+    """Find which model of ours a container was made for, None for any other's."""
+    read = procfs.parse_mark(mark) if mark else None
+    return read["model"] if read else None
 
 
 def _variables(config: dict[str, Any]) -> dict[str, str]:
@@ -102,4 +109,4 @@ def as_reached(server: Found, containers: Iterable[Found]) -> Found:
     inside = server["container"]
     kept = (one for one in containers if inside and _is_in(inside, one["name"], one["socket"]))
     one = next(kept, None)
-    return {**server, "port": one["port"]} if one else server
+    return {**server, "port": one["port"], "model": one["model"]} if one else server

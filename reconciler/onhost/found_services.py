@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SERVICES_LIMIT = 1000
 _PROPERTIES = ("Id", "ExecStart", "FragmentPath", "StandardOutput", "LoadState")
 _PROGRAMS = {"llama-server": "llama-server", "llama-swap": "llama-swap", "vllm": "vllm"}
+_TRANSIENT = "/run/systemd/transient/"
 _CLIENTS = ("docker", "podman")
 _ENGINES = ("llama-server", "llama.cpp", "vllm")
 _FILES = ("file:", "append:", "truncate:")
@@ -69,7 +70,8 @@ def _states(names: list[str], scope: str) -> list[State]:
 def _service(state: State, scope: str) -> Found | None:
     """Describe a service that runs an engine, None for any other."""
     runs = _runs(state)
-    if not runs:
+    # What was made for one start is gone after it: those of reconciler itself, and of systemd-run.
+    if not runs or state["FragmentPath"].startswith(_TRANSIENT):
         return None
     words = _words(state["Id"], scope) if runs == "llama-server" else {}
     output = state["StandardOutput"]

@@ -80,6 +80,13 @@ def test_a_container_is_told_with_paths_of_the_host_and_without_secrets(
     assert "hush" not in one.model_dump_json()
 
 
+def test_a_container_of_ours_is_told_by_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = {"controller": "c", "model": "a", "digest": "d", "port": 8080}
+    config = {"Image": "x", "Env": None, "Labels": {"io.reconciler.mark": json.dumps(mark)}}
+    assert described(monkeypatch, Config=config).model == "a"
+    assert described(monkeypatch).model is None
+
+
 def test_what_is_no_llama_server_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
     one = described(monkeypatch, Path="postgres", Args=[])
     assert (one.serves, one.flags) == (False, ())

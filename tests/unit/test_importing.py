@@ -51,6 +51,7 @@ def test_a_container_that_runs_is_active_with_the_flags_that_it_really_has(tmp_p
         ({"serves": False}, "its program is no llama-server"),
         ({"serves": False, "image": "vllm/vllm-openai:v1"}, "vLLM is not an engine"),
         ({"removed": True}, "it is removed when it ends"),
+        ({"model": "a"}, "reconciler made it for its model a"),
         ({"flags": ("--models-preset", "/m.ini")}, "it a router of many models"),
         ({"flags": ("-hf", "org/model")}, "-hf names where its weights come from"),
         ({"flags": ("--jinja",)}, "its command line names no weights"),

@@ -109,6 +109,8 @@ def _left_out(container: FoundContainer) -> Iterator[ImportRow]:
 
 def _why_not(container: FoundContainer) -> tuple[str, str] | None:
     """Tell why a container can be no model, and what to do; None where it can be one."""
+    if container.model is not None:
+        return f"reconciler made it for its model {container.model}", ""
     if not container.serves:
         return of_image(container.image)
     if container.removed:
