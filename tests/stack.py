@@ -209,10 +209,10 @@ class Stack:
         except OSError:
             return False
 
-    def talk(self) -> dict[str, int]:
+    def talk(self, host: str = "127.0.0.1") -> dict[str, int]:
         """Send the conversation, and return the server's own timings."""
         body = json.dumps({"prompt": self.conversation, "n_predict": 4, "temperature": 0})
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection(host, self.port, timeout=30)) as connection:
             connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
             timings: dict[str, int] = json.loads(connection.getresponse().read())["timings"]
         return timings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model.place import Door
 from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _wishes(desired: Desired, inventory: Inventory, definitions: Definitions) ->
         at: KeyPath = () if desired.hosts is None else ("hosts", host_name)
         if host_name in inventory.hosts:
             yield from _power(wish, at, definitions.hosts.get(host_name))
-            yield from _active(host_name, wish, at, inventory)
+            yield from _active(host_name, wish, at, inventory, definitions)
             yield from _allow(host_name, wish, at, inventory)
             yield from _lending(wish, at)
             yield from _idle(wish, at)
@@ -146,12 +147,15 @@ def _power_objection(wish: HostWish, host: HostSpec | None) -> str:
     return ""
 
 
-def _active(host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
+def _active(
+    host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory, definitions: Definitions
+) -> Iterator[Problem]:
     here = _models_of(host_name, inventory)
+    doors = {name: _door(model, definitions.models.get(name)) for name, model in here.items()}
     names = wish.active or ()
     for index, name in enumerate(names):
         stranger = _misplaced(name, host_name, inventory, here)
-        if sentence := stranger or _shared_port(name, here, names[:index]):
+        if sentence := stranger or _shared_port(name, doors, names[:index]):
             yield Problem("desired", (*at, "active", index), sentence)
 
 
@@ -220,12 +224,16 @@ def _models_of(host_name: str, inventory: Inventory) -> dict[str, Model]:
     return {name: model for name, model in models if inventory.host_name_of(model) == host_name}
 
 
-def _shared_port(name: str, here: Mapping[str, Model], before: Iterable[str]) -> str:
-    if name not in here:
+def _door(model: Model, definition: Definition | None) -> Door:
+    inside = definition.inside if definition else None
+    return inside.door(model.port) if inside else model.port
+
+
+def _shared_port(name: str, doors: Mapping[str, Door], before: Iterable[str]) -> str:
+    if name not in doors:
         return ""
-    port = here[name].port
-    other = next((one for one in before if one in here and here[one].port == port), "")
-    both = f"{name} and {other} both use port {port}"
+    other = next((one for one in before if doors.get(one) == doors[name]), "")
+    both = f"{name} and {other} both use port {doors[name]}"
     return f"{both}; expected one of them, or another port: in the inventory" if other else ""
 
 

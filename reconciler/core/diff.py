@@ -31,6 +31,7 @@ from reconciler.model.observed import (
     UNIT,
     Observed,
 )
+from reconciler.model.place import Door
 from reconciler.model.preparation import Prepared
 from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
@@ -290,7 +291,7 @@ def _of_orphans(
     all_end = prune or wanted.power in {"off", "suspend"}
     if missing:
         return Difference(unknown=(f"{key}: {missing.reason}",) if all_end else ())
-    ports = [model.port for model in wanted.models if model.name in models.starts]
+    ports = [model.door for model in wanted.models if model.name in models.starts]
     needed = partial(_needed, ports, key.host, observed)
     orphans = sorted(observed.value(key) or (), key=_by_mark)
     return Difference(
@@ -302,7 +303,7 @@ def _by_mark(unit: Unit) -> tuple[str, int]:
     return unit.mark.model, unit.identity.pid
 
 
-def _orphan_change(host: str, unit: Unit, port: int | None, *, end: bool) -> Change:
+def _orphan_change(host: str, unit: Unit, port: Door | None, *, end: bool) -> Change:
     """The end of an orphan, where all of them end or its port is needed; else it is left alone."""
     if not end and port is None:
         cause = (
@@ -316,12 +317,12 @@ def _orphan_change(host: str, unit: Unit, port: int | None, *, end: bool) -> Cha
     )
 
 
-def _needed(ports: Iterable[int], host: str, observed: Observed, unit: Unit) -> int | None:
+def _needed(ports: Iterable[Door], host: str, observed: Observed, unit: Unit) -> Door | None:
     """The first of these ports that a unit listens on."""
     listens = (port for port in ports if _listens(observed, host, port, unit.mark.model))
     return next(listens, None)
 
 
-def _listens(observed: Observed, host: str, port: int, model_name: str) -> bool:
+def _listens(observed: Observed, host: str, port: Door, model_name: str) -> bool:
     state = observed.value(PORT(host, port))
     return state is not None and state.owner is not None and state.owner.model == model_name

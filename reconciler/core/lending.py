@@ -32,7 +32,7 @@ def rivals(slice_: Slice) -> dict[str, frozenset[str]]:
 
 
 def _are_rivals(one: ModelSpec, other: ModelSpec) -> bool:
-    if one.port == other.port:
+    if one.door == other.door:
         return True
     if BESIDE_OTHERS & {one.task, other.task}:
         return False

@@ -49,7 +49,7 @@ def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[AnyFactKey
     host = slice_.host.name
     names = [model.name for model in slice_.models]
     with_files = [name for name in names if name in model_names]
-    ports = sorted({model.port for model in slice_.models})
+    ports = sorted({model.door for model in slice_.models}, key=str)
     return (
         *(kind(host) for kind in HOST_FACTS),
         *((PREPARED(host),) if slice_.host.prepare else ()),
@@ -77,9 +77,10 @@ def may_run(slice_: Slice, hints: Hints) -> tuple[str, ...]:
 def found_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """The files of models that turned out to run, and their ports, as far as not looked at yet."""
     host = slice_.host.name
-    units = [unit for model in slice_.models if (unit := observed.value(UNIT(host, model.name)))]
-    files = _of_models(host, [unit.mark.model for unit in units], FILE_FACTS)
-    ports = [PORT(host, unit.mark.port) for unit in units if unit.mark.port]
+    seen = [(model, observed.value(UNIT(host, model.name))) for model in slice_.models]
+    running = [(model, unit) for model, unit in seen if unit is not None]
+    files = _of_models(host, [model.name for model, _ in running], FILE_FACTS)
+    ports = [PORT(host, model.door_at(unit.mark.port)) for model, unit in running]
     return tuple(key for key in (*files, *ports) if key not in observed)
 
 

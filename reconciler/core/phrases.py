@@ -47,8 +47,10 @@ def urls(slice_: Slice) -> dict[str, str]:
 
 
 def url(model: ModelSpec) -> str:
-    """The base URL of a model's OpenAI API, as seen on its host."""
-    return f"http://127.0.0.1:{model.port}/v1"
+    """The base URL of a model's OpenAI API, as seen on its host, or its door elsewhere."""
+    if isinstance(model.door, str):
+        return model.door
+    return f"http://127.0.0.1:{model.door}/v1"
 
 
 def failed(step: str) -> str:

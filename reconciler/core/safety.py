@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from reconciler.model.observed import UNIT, Observed
+from reconciler.model.place import Door
 from reconciler.model.spec import ModelSpec, Slice
 
 
@@ -20,14 +21,14 @@ def violations(world: Observed, slice_: Slice) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _shared(ports: Iterable[int]) -> list[int]:
-    return sorted(port for port, count in Counter(ports).items() if count > 1)
+def _shared(ports: Iterable[Door]) -> list[Door]:
+    return sorted((port for port, count in Counter(ports).items() if count > 1), key=str)
 
 
-def _port(world: Observed, host: str, model: ModelSpec) -> int | None:
+def _port(world: Observed, host: str, model: ModelSpec) -> Door | None:
     """The port of a model's unit, None where none runs."""
     unit = world.value(UNIT(host, model.name))
     if unit is None:
         return None
     # The mark says where a unit listens; its definition may name another port by now (ADR 0013).
-    return unit.mark.port or model.port
+    return model.door_at(unit.mark.port)

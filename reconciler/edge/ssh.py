@@ -102,13 +102,13 @@ class Link:
                 self._told = await in_effect(self.destination.words)
         return self._told
 
-    async def forwarded(self, port: int) -> int:
-        """Open a port of this machine's loopback that reaches one of that machine's.
+    async def forwarded(self, port: int, address: str) -> int:
+        """Open a port of this machine's loopback that reaches one at an address seen from there.
 
         Raise DriverError.
         """
         connection = await self._reached()
-        return await connection.forwarded(port)
+        return await connection.forwarded(port, address)
 
     async def _reached(self) -> Connection:
         connection = self._connection
@@ -151,7 +151,7 @@ class Connection:
         self._silent = False
         self._socket = ""
         self._forwarding = anyio.Lock()
-        self._ports: dict[int, int] = {}
+        self._ports: dict[str, int] = {}
 
     @property
     def is_over(self) -> bool:
@@ -240,39 +240,38 @@ class Connection:
         kind = DriverError if is_lost(words) else HungUp
         return kind(self._said(words))
 
-    async def forwarded(self, port: int) -> int:
-        """Open a port of ours that reaches a port of that machine's loopback.
+    async def forwarded(self, port: int, address: str) -> int:
+        """Open a port of ours that reaches a port at an address seen from that machine.
 
         Raise DriverError.
         """
+        to = f"{address}:{port}"
         async with self._forwarding:
-            if port not in self._ports:
-                self._ports[port] = await self._forward(port)
-            return self._ports[port]
+            if to not in self._ports:
+                self._ports[to] = await self._forward(to)
+            return self._ports[to]
 
-    async def _forward(self, port: int) -> int:
+    async def _forward(self, to: str) -> int:
         said = ""
         for _ in range(MOST_FORWARDS):
             ours = _free_port()
-            done = await self._asked_to_forward(ours, port)
+            done = await self._asked_to_forward(ours, to)
             if done.returncode == 0:
                 return ours
             said = done.stderr.decode("utf-8", "replace").strip()
-        raise DriverError(
-            f"port {port} of {self.destination.name} cannot be reached over ssh: {said}"
-        )
+        raise DriverError(f"{to} on {self.destination.name} cannot be reached over ssh: {said}")
 
-    async def _asked_to_forward(self, ours: int, port: int) -> subprocess.CompletedProcess[bytes]:
-        to = ("-O", "forward", "-L", f"127.0.0.1:{ours}:127.0.0.1:{port}")
+    async def _asked_to_forward(self, ours: int, to: str) -> subprocess.CompletedProcess[bytes]:
+        forward = ("-O", "forward", "-L", f"127.0.0.1:{ours}:{to}")
         # Without the user's configuration: what that forwards is not for this connection, and would
         # be asked for with it.
-        argv = ("ssh", "-F", "none", "-S", self._socket, *to, "--", self.destination.address)
+        argv = ("ssh", "-F", "none", "-S", self._socket, *forward, "--", self.destination.address)
         try:
             with anyio.fail_after(FORWARD_SECONDS):
                 return await anyio.run_process(argv, stdin=subprocess.DEVNULL, check=False)
         except (OSError, TimeoutError) as error:
             raise DriverError(
-                f"port {port} of {self.destination.name} cannot be reached: {error}"
+                f"{to} on {self.destination.name} cannot be reached: {error}"
             ) from error
 
 

@@ -19,13 +19,13 @@ async def perform(step: Admit, context: EffectContext) -> Evidence:
     if gate is None:
         raise DriverError("no gateway runs here")
     # A port that is forwarded over ssh outlives this context, with the connection to its host.
-    async with context.ports.access.dial(step.port) as url:
-        bearer = context.ports.models[step.model].engine.bearer
+    engine = context.ports.models[step.model].engine
+    async with engine.dial(step.port) as url:
         health, weights = step.seen(context.world).health, step.seen(context.world).weights
         way = EngineWay(
             url=url,
             at_once=step.at_once,
-            bearer=bearer,
+            bearer=engine.bearer,
             context=health.context if health else 0,
             architecture=weights.architecture if weights else "",
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -46,6 +47,12 @@ class FakeEngine:
     def bearer(self) -> str:
         """The key that it wants: none."""
         return ""
+
+    @asynccontextmanager
+    async def dial(self, port: int) -> AsyncIterator[str]:
+        """Refuse: nothing in a world listens on a real port."""
+        raise DriverError(f"port {port} of a world that is not there cannot be dialled")
+        yield ""
 
     async def health(self, unit: Unit) -> Fact[Health]:
         """Look how far it is."""

@@ -38,6 +38,7 @@ from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Question
 from reconciler.model.onhost.files import PrefetchFile
 from reconciler.model.onhost.host import PrepareHost, WriteClaim
+from reconciler.model.place import Inside
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, PowerState, Testimony
 from reconciler.model.preparation import Prepared
@@ -74,8 +75,9 @@ class FakeAccess:
         """Look which controller claims it."""
         return await self.host.see("claim", lambda: self.host.world.claim)
 
-    async def port(self, port: int) -> Fact[PortState]:
+    async def port(self, port: int, inside: Inside | None = None) -> Fact[PortState]:
         """Look what listens on a port."""
+        _ = inside
         return await self.host.see("port", lambda: self._owner(port))
 
     def _owner(self, port: int) -> PortState:
@@ -125,8 +127,9 @@ class FakeAccess:
         world.claimed(action.claim, take_over=action.take_over)
 
     @asynccontextmanager
-    async def dial(self, port: int) -> AsyncIterator[str]:
+    async def dial(self, port: int, address: str = "") -> AsyncIterator[str]:
         """Refuse: nothing in a world listens on a real port."""
+        _ = address
         raise DriverError(f"port {port} of a world that is not there cannot be dialled")
         yield ""
 

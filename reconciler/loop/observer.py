@@ -193,11 +193,18 @@ class Observer:
             case "gpu":
                 return readers.gpu.gpu
             case "port":
-                return partial(readers.access.port, int(key.subject))
+                return self._port_reader(key.subject)
             case "admitting" | "traffic":
                 return self._gate_reader(key)
             case _:
                 return self._model_reader(key)
+
+    def _port_reader(self, door: str) -> FactReader:
+        own = (model for model in self._slice.models if model.door == door)
+        model = next(own, None)
+        if model is not None:
+            return partial(self._readers.access.port, model.port, model.inside)
+        return partial(self._readers.access.port, int(door))
 
     def _gate_reader(self, key: AnyFactKey) -> FactReader:
         gate = self._readers.gate

@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Value
+from reconciler.model.place import Door
 from reconciler.model.power import PowerState
 
 
@@ -41,7 +42,7 @@ class StopChange(Value):
     model: str
     identity: UnitIdentity
     cause: str
-    port: int | None = None
+    port: Door | None = None
     unproven: bool = False
 
 

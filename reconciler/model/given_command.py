@@ -10,7 +10,7 @@ class GivenCommand(Value):
     the program's own spelling; relative paths begin at `directory`. `reached` are the folders of
     which the host has the files. `user` is whose its files are, empty where that is no obstacle.
     `adding` is a sentence about how words are added at the end, which ends where these are to be
-    named. `problem` says why the words are not known.
+    named. `apart` says that its network is its own, `problem` why the words are not known.
     """
 
     words: tuple[str, ...] = ()
@@ -19,4 +19,5 @@ class GivenCommand(Value):
     reached: tuple[str, ...] = ("/",)
     user: str = ""
     adding: str = ""
+    apart: bool = False
     problem: str = ""

@@ -144,7 +144,8 @@ class Model(Value):
         default=Kind(kind="process"), description="What runs the engine on its host."
     )
     port: Annotated[int, Field(ge=1, le=65535), WHOLE] = Field(
-        default=8080, description="The loopback port of the host that it answers on."
+        default=8080,
+        description="The port that it answers on: of its host's loopback, or of its own network.",
     )
     task: Task = Field(default="chat", description="What the model is asked for, and tested with.")
     vram: Memory | None = Field(

@@ -21,6 +21,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import Gpu
+from reconciler.model.place import Door
 from reconciler.model.port import PortState
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
 from reconciler.model.preparation import Prepared
@@ -86,7 +87,7 @@ class ModelFact(Generic[V_co]):
 class PortFact:
     """The kind of fact that there is for each port of a host."""
 
-    def __call__(self, host: str, port: int) -> FactKey[PortState]:
+    def __call__(self, host: str, port: Door) -> FactKey[PortState]:
         """The key of what listens there."""
         return FactKey("port", host, str(port))
 

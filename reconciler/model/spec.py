@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from reconciler.model.names import Digest, HostName, ModelName, Value
-from reconciler.model.place import Inside
+from reconciler.model.place import Door, Inside
 from reconciler.model.preparation import Preparation
 from reconciler.model.secret import Secret
 
@@ -85,6 +85,16 @@ class ModelSpec(Value):
         if self.inside is None:
             del written["inside"]
         return written
+
+    @property
+    def door(self) -> Door:
+        """Where it is reached."""
+        return self.door_at(self.port)
+
+    def door_at(self, port: int | None) -> Door:
+        """Where a unit of it is reached that listens on `port`, None: not known."""
+        port = port or self.port
+        return port if self.inside is None else self.inside.door(port)
 
     @property
     def directory(self) -> str:

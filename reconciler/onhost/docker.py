@@ -171,4 +171,4 @@ def _barred(name: str, seen: Inspected | None, dialect: Dialect) -> str:
             f"container {name} is removed when it ends, and could not be started again; make it"
             " without `--rm`"
         )
-    return docker_ports.barred(name, seen, dialect)
+    return ""

@@ -13,8 +13,6 @@ from reconciler.onhost import procfs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.onhost.docker_dialect import Dialect
-
 _HOST = "host"
 _PROXY = "docker-proxy"
 _LOOPBACK = ("", "0.0.0.0", "127.0.0.1")  # noqa: S104 - where an engine listens, not where we do
@@ -29,17 +27,6 @@ def led_from(seen: dict[str, Any]) -> list[int] | None:
     tcp = [one for inside, places in bound.items() if inside.endswith("/tcp") for one in places]
     on_loopback = [one["HostPort"] for one in tcp if one.get("HostIp", "") in _LOOPBACK]
     return sorted(int(port) for port in on_loopback if port.isdecimal())
-
-
-def barred(name: str, seen: dict[str, Any], dialect: Dialect) -> str:
-    """Tell in words why nothing can be asked of a container, "" where something can."""
-    if led_from(seen) != []:
-        return ""
-    return (
-        f"container {name} is not on the host's network but on {seen['HostConfig']['NetworkMode']},"
-        f" and publishes no port on its loopback; make it again with `{dialect.command} create"
-        " --network host ...`, or with `-p 127.0.0.1:PORT:PORT` and `--host 0.0.0.0` for its server"
-    )
 
 
 def listeners(seen: dict[str, Any]) -> Iterator[int]:

@@ -47,6 +47,7 @@ def of_container(request: dict[str, Any], _: str) -> dict[str, Any]:
         "directory": config["WorkingDir"] or "/",
         "reached": [one["Destination"] for one in seen["Mounts"] if one.get("Source")],
         "user": _other(config["User"].partition(":")[0]),
+        "apart": seen["HostConfig"]["NetworkMode"] != "host",
         "adding": f"make container {name} again with these words at the end of its command: `",
     }
 

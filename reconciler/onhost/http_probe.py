@@ -10,10 +10,9 @@ import socket
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 
-from reconciler.onhost import ports, saturation
+from reconciler.onhost import doors, ports, saturation
 from reconciler.onhost.bounded import HEADERS, Bounded, TooLarge
 
-LOOPBACK = "127.0.0.1"
 TLS_SECONDS = 2.0
 
 
@@ -22,11 +21,15 @@ def page(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
     The page is None unless that is one of `pids`.
     """
-    found = ports.owner(int(request["port"]), directory)
+    door, port = request.get("door"), int(request["port"])
+    found = doors.owner(door, port) if door else ports.owner(port, directory)
     owner = found["owner"]
     # Nothing is sent to another program: a key would be told to it (ADR 0011).
     is_ours = owner and owner["pid"] in request["pids"]
-    return {**found, "page": _fetched(request, owner["pid"]) if is_ours else None}
+    if not is_ours:
+        return {**found, "page": None}
+    asked = {**request, "address": doors.address(door, port) if door else doors.LOOPBACK}
+    return {**found, "page": _fetched(asked, owner["pid"])}
 
 
 def _fetched(request: dict[str, Any], pid: int) -> dict[str, Any]:
@@ -37,13 +40,13 @@ def _fetched(request: dict[str, Any], pid: int) -> dict[str, Any]:
     seconds, limit = float(request["seconds"]), int(request["limit"])
     try:
         with Bounded(seconds, limit) as connection:
-            connection.connect((LOOPBACK, int(request["port"])))
+            connection.connect((request["address"], int(request["port"])))
             worked = saturation.cpu_seconds(pid)
             try:
                 return _read(connection, request["path"], _headers(request), limit)
             except socket.timeout:
                 worked = saturation.cpu_seconds(pid) - worked
-                return _silence(request, connection, worked / seconds)
+                return _silence(request, connection, worked / seconds, pid)
     except socket.timeout:
         return _fault("timeout", f"{seconds:g} s")
     except TooLarge:
@@ -57,10 +60,12 @@ def _fetched(request: dict[str, Any], pid: int) -> dict[str, Any]:
         return _fault("broken", type(error).__name__)
 
 
-def _silence(request: dict[str, Any], connection: Bounded, share: float) -> dict[str, Any]:
+def _silence(
+    request: dict[str, Any], connection: Bounded, share: float, pid: int
+) -> dict[str, Any]:
     """Tell a server that works for others, with a `share` of a core, from one that is silent."""
     port = connection.getsockname()[1]
-    others = saturation.clients_before(int(request["port"]), port)
+    others = saturation.clients_before(int(request["port"]), port, pid)
     if others and share >= saturation.BUSY_SHARE:
         return _fault("busy", f"{others} connection{'s' if others > 1 else ''}")
     return _fault("timeout", f"{float(request['seconds']):g} s")
@@ -86,7 +91,7 @@ def _speaks_tls(request: dict[str, Any]) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    address, seconds = (LOOPBACK, int(request["port"])), float(request["seconds"])
+    address, seconds = (request["address"], int(request["port"])), float(request["seconds"])
     try:
         with socket.create_connection(address, min(seconds, TLS_SECONDS)) as raw:
             context.wrap_socket(raw).close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BUSY_SHARE = 0.02
 """Of the time of one core: a server that hangs uses none."""
 
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_TABLES = ("tcp", "tcp6")
 _ESTABLISHED = b"01"
 _LOCAL, _REMOTE, _STATE, _QUEUES, _INODE = 1, 2, 3, 4, 9
 _USER_TICKS, _SYSTEM_TICKS = 11, 12
@@ -44,9 +44,13 @@ def _ticks(pid: int) -> int:
     return int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
 
 
-def clients_before(port: int, client_port: int) -> int:
-    """How many connections keep a server from reading what we sent; 0 where it has read it."""
-    found = [one for table in _TABLES for one in established(sockets.rows(table), port)]
+def clients_before(port: int, client_port: int, pid: int) -> int:
+    """How many connections keep a server from reading what we sent; 0 where it has read it.
+
+    They are seen in the network of the server's process.
+    """
+    tables = (f"/proc/{pid}/net/{table}" for table in _TABLES)
+    found = [one for table in tables for one in established(sockets.rows(table), port)]
     ours = [one for one in found if one.client_port == client_port]
     if not any(one.unread or not one.is_accepted for one in ours):
         return 0

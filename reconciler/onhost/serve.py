@@ -48,7 +48,7 @@ def answer(request: Request, directory: str) -> Request:
 
 def _on_host(request: Request) -> Request:
     """Write the paths of a request as they are on this host."""
-    if request.get("inside") is None:
+    if request.get("inside") is None or request["do"] == "door":
         return request
     translated: Request = _load("places").translated(request)
     return translated
@@ -69,6 +69,14 @@ def _each(request: Request, directory: str) -> Request:
 def _tail(request: Request, directory: str) -> Request:
     lines, after = int(request["lines"]), request.get("after", "")
     return files.tail(_path(request, directory), lines, after)
+
+
+def _port(request: Request, directory: str) -> Request:
+    door, port = request.get("door"), int(request["port"])
+    if door is None:
+        return ports.owner(port, directory)
+    owned: Request = _load("doors").owner(door, port)
+    return owned
 
 
 def _place(request: Request, directory: str) -> Request:
@@ -101,7 +109,8 @@ _KINDS: dict[str, Served] = {
     "contact": lambda _, directory: contact.contact(directory),
     "units": units.processes,
     "owned-services": units.services,
-    "port": lambda asked, directory: ports.owner(int(asked["port"]), directory),
+    "port": _port,
+    "door": _Later("doors", "door"),
     "page": _Later("http_probe", "page"),
     "program": lambda asked, directory: files.program(asked["program"], directory),
     "flags": _Later("flags", "refusal"),

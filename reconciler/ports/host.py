@@ -36,6 +36,8 @@ from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSp
 from reconciler.ports.evidence import Evidence, Json
 from reconciler.ports.gate import Gate, GateReader
 
+LOOPBACK = "127.0.0.1"
+
 
 class AccessReader(Protocol):
     """The way to look at a host."""
@@ -57,8 +59,11 @@ class AccessReader(Protocol):
         """Which preparation the host had since it came up."""
         ...
 
-    async def port(self, port: int) -> Fact[PortState]:
-        """Which process listens on a port of the host, and as which model if its mark tells."""
+    async def port(self, port: int, inside: Inside | None = None) -> Fact[PortState]:
+        """Which process listens on a port of the host, and as which model if its mark tells.
+
+        Or on one of the network that the container `inside` has of its own.
+        """
         ...
 
     async def claim(self) -> Fact[Claim | None]:
@@ -77,8 +82,11 @@ class Access(AccessReader, Protocol):
         """Perform one action; raise DriverError."""
         ...
 
-    def dial(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Open a way to the host's loopback port, as an `http://address:port` on this machine."""
+    def dial(self, port: int, address: str = LOOPBACK) -> AbstractAsyncContextManager[str]:
+        """Open a way to a port that the host reaches at an address of its own or of a container.
+
+        It is an `http://address:port` on this machine.
+        """
         ...
 
 
@@ -214,6 +222,10 @@ class Engine(EngineReader, Protocol):
 
         It is a secret: nothing shows or records it.
         """
+        ...
+
+    def dial(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Open a way to a port of the engine, as an `http://address:port` on this machine."""
         ...
 
     async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Evidence:

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from reconciler.model.facts import Answer, Health, Unit
 from reconciler.model.observed import ANSWERED, HEALTH, PORT, UNIT, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
+from reconciler.model.place import Door
 from reconciler.model.port import PortOwner, PortState
 from reconciler.steps.step import ModelStep, why_unknown
 
@@ -25,7 +26,7 @@ class AwaitHealthy(ModelStep):
 
     kind: Literal["await_healthy"] = "await_healthy"
     deadline: float = 300.0
-    port: int
+    port: Door
     digest: str
 
     def reads(self) -> tuple[AnyFactKey, ...]:

@@ -17,6 +17,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.onhost import InDoubt
+from reconciler.model.place import Door
 from reconciler.model.reason import Reason
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
@@ -33,7 +34,7 @@ class Start(ModelStep):
 
     kind: Literal["start"] = "start"
     deadline: float = 30.0
-    port: int
+    port: Door
     digest: str
 
     @property
@@ -87,7 +88,7 @@ class Start(ModelStep):
             controller=controller,
             model=self.model,
             digest=self.digest,
-            port=self.port,
+            port=self.port if isinstance(self.port, int) else None,
             slots=kept.slots,
             fingerprint=kept.digest,
         )

@@ -25,6 +25,7 @@ from reconciler.model.observed import (
     V,
 )
 from reconciler.model.onhost import InDoubt
+from reconciler.model.place import Door
 from reconciler.model.sight import ModelSight
 
 PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
@@ -168,7 +169,7 @@ class ModelStep(Step):
         """What a world tells of this model."""
         return ModelSight(world, self.host, self.model)
 
-    def owns_port(self, port: int, world: Observed) -> bool:
+    def owns_port(self, port: Door, world: Observed) -> bool:
         """Whether the model is known to own a port."""
         state = world.value(PORT(self.host, port))
         return state is not None and state.owner is not None and state.owner.model == self.model

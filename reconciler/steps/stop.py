@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from reconciler.model.facts import Health, UnitIdentity
 from reconciler.model.observed import HEALTH, PORT, UNIT, AnyFactKey, FactValue, Observed
 from reconciler.model.onhost import InDoubt
+from reconciler.model.place import Door
 from reconciler.model.port import PortState
 from reconciler.steps.step import ModelStep
 
@@ -27,7 +28,7 @@ class Stop(ModelStep):
 
     kind: Literal["stop"] = "stop"
     deadline: float = 60.0
-    port: int | None
+    port: Door | None
     keeps: bool = False
     unsavable: int = 0
     identity: UnitIdentity | None = None

@@ -21,6 +21,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.onhost import InDoubt
+from reconciler.model.place import Door
 from reconciler.model.port import PortState
 from reconciler.model.power import Power
 from reconciler.model.preparation import Prepared
@@ -31,7 +32,7 @@ class Sleeper(Value):
     """What a fresh boot is predicted to look like for one model."""
 
     model: str
-    port: int
+    port: Door
 
 
 class Wake(Step):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -64,20 +64,22 @@ async def test_where_no_engine_answers_nothing_is_known_of_its_containers(
     assert await docker_launcher.Driver(container.access, []).units() == Known(())
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"NetworkMode": "none"}, "is not on the host's network but on none"),
-        ({"AutoRemove": True}, "is removed when it ends"),
-    ],
-)
 async def test_a_container_that_could_not_serve_again_is_not_started(
-    container: ContainerPlace, settings: dict[str, Any], said: str
+    container: ContainerPlace,
 ) -> None:
-    container.define(["/bin/sleep", "60"], **settings)
-    with pytest.raises(DriverError, match=said):
+    container.define(["/bin/sleep", "60"], AutoRemove=True)
+    with pytest.raises(DriverError, match="is removed when it ends"):
         await container.launcher.start(container.wanted, MARK)
     assert await container.ours() == []
+
+
+async def test_a_container_that_no_port_leads_to_is_not_to_be_started(
+    container: ContainerPlace,
+) -> None:
+    container.define(["/bin/sleep", "60"], NetworkMode="none")
+    fact = await container.launcher.binary(container.wanted)
+    assert isinstance(fact, Known)
+    assert "has its own network, and publishes no port" in fact.value.problem
 
 
 async def test_a_container_whose_program_is_missing_says_so(container: ContainerPlace) -> None:

@@ -24,6 +24,7 @@ from reconciler.model.facts import (
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.leasing import Idled
 from reconciler.model.onhost.host import WriteClaim
+from reconciler.model.place import Inside
 from reconciler.model.port import PortState
 from reconciler.model.records import Instant, Record, Row, RunClosed, RunOpened, StepIntent
 from reconciler.model.spec import ModelSpec
@@ -45,7 +46,7 @@ class Asleep(FakeLauncher):
 class Blind(FakeAccess):
     """See no listeners."""
 
-    async def port(self, port: int) -> Fact[PortState]:
+    async def port(self, port: int, inside: Inside | None = None) -> Fact[PortState]:
         return Known(PortState())
 
 
@@ -63,8 +64,12 @@ class Trusting(FakeLauncher):
 class TrustingAccess(FakeAccess):
     """See nobody on a port once a stop was asked for."""
 
-    async def port(self, port: int) -> Fact[PortState]:
-        return Known(PortState()) if "stop" in self.host.world.faults else await super().port(port)
+    async def port(self, port: int, inside: Inside | None = None) -> Fact[PortState]:
+        return (
+            Known(PortState())
+            if "stop" in self.host.world.faults
+            else await super().port(port, inside)
+        )
 
 
 class ByNumber(Reused):

@@ -70,9 +70,7 @@ def test_a_port_that_is_not_published_refuses_the_plan(here: Published) -> None:
         in here.apply(4).stdout
     )
     here.dockerd.create("tiny", here.given, here.folder, NetworkMode="bridge")
-    assert "is not on the host's network but on bridge, and publishes no port" in (
-        here.apply(4).stdout
-    )
+    assert "tiny has its own network, and publishes no port" in here.apply(4).stdout
     assert [*here.engines()] == ["tiny-a"]
 
 

@@ -39,7 +39,7 @@ class Broken(FakeAccess):
         raise OverflowError("too far\naway")
 
     @asynccontextmanager
-    async def dial(self, port: int) -> AsyncIterator[str]:
+    async def dial(self, port: int, address: str = "") -> AsyncIterator[str]:
         raise IndexError(port)
         yield ""
 

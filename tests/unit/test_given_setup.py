@@ -22,7 +22,7 @@ def read(*words: str, **said: Any) -> GivenSetup:
 
 
 def test_a_command_line_that_keeps_conversations_is_read_as_it_is() -> None:
-    setup, *why = read("/opt/llama-server", *KEEPS, "-ctk", "q8_0", "--host", "0.0.0.0")  # noqa: S104
+    setup, *why, _ = read("/opt/llama-server", *KEEPS, "-ctk", "q8_0", "--host", "0.0.0.0")  # noqa: S104
     assert why == ["", ""]
     assert (setup.weights, setup.slots, setup.shares) == ("/models/w.gguf", "/srv/kv", False)
     assert (setup.context, setup.parallel) == (8192, 2)
@@ -38,7 +38,9 @@ def test_variables_are_flags_and_those_of_the_command_line_win() -> None:
         "LLAMA_ARG_SWA_FULL": "true",
         "LLAMA_ARG_KV_OFFLOAD": "0",
     }
-    setup, *why = read("llama-server", "--slot-save-path", "/kv", "-np", "4", variables=variables)
+    setup, *why, _ = read(
+        "llama-server", "--slot-save-path", "/kv", "-np", "4", variables=variables
+    )
     assert why == ["", ""]
     assert (setup.weights, setup.parallel, setup.context) == ("/w", 4, None)
     assert {"--swa-full", "--no-kv-offload"} <= {*setup.args}
@@ -54,7 +56,7 @@ def test_variables_are_flags_and_those_of_the_command_line_win() -> None:
     ],
 )
 def test_what_it_lacks_is_named_as_it_is_added(words: tuple[str, ...], lacking: str) -> None:
-    _, *why = read("llama-server", *words)
+    _, *why, _ = read("llama-server", *words)
     assert why == [f"its command line has no `{lacking}`", f"add `{lacking}`"]
 
 
@@ -67,7 +69,7 @@ def test_what_it_lacks_is_named_as_it_is_added(words: tuple[str, ...], lacking: 
     ],
 )
 def test_the_flags_of_another_program_are_not_known(words: tuple[str, ...], said: str) -> None:
-    setup, *why = read(*words)
+    setup, *why, _ = read(*words)
     assert setup == CLAIMED
     assert why == [f"{said}, of which the flags of llama-server are not known", ""]
 
@@ -81,3 +83,12 @@ def test_what_the_host_does_not_have_or_may_not_write_is_not_kept() -> None:
     hidden = "what it runs is not known: /etc/llm.env, its environment, cannot be read"
     problem = "/etc/llm.env, its environment, cannot be read"
     assert read("x", problem=problem).unkept == hidden
+
+
+def test_a_server_on_the_loopback_of_its_own_network_cannot_be_reached() -> None:
+    said = "it listens on the loopback of its own network; add `--host 0.0.0.0`"
+    assert read("llama-server", *KEEPS, apart=True).unreachable == said
+    assert read("llama-server", *KEEPS, "--host", "127.0.0.1", apart=True).unreachable == said
+    everywhere = {"LLAMA_ARG_HOST": "0.0.0.0"}  # noqa: S104
+    assert read("llama-server", *KEEPS, apart=True, variables=everywhere).unreachable == ""
+    assert read("llama-server", *KEEPS).unreachable == ""

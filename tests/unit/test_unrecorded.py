@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.life import Life, MortalJournal
-from reconciler.fakes.ports import ALL_FAKE, FakeAccess, ports
+from reconciler.fakes.ports import ALL_FAKE, ports
 from reconciler.gateway.seats import Seats
 from reconciler.loop import unrecorded
 from reconciler.loop.context import HostContext
@@ -24,21 +25,21 @@ from tests.gateway_stand import ROUTES
 from tests.sample_worlds import HOST, ME, raised
 
 
-class DialledAccess(FakeAccess):
-    """An access through which ports can be dialled."""
+class DialledEngine(FakeEngine):
+    """An engine whose port can be dialled."""
 
     @asynccontextmanager
     async def dial(self, port: int) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def admitted(stage: Stage, wanted: Slice, access: type[FakeAccess] = DialledAccess) -> set[str]:
+def admitted(stage: Stage, wanted: Slice, engine: type[FakeEngine] = DialledEngine) -> set[str]:
     """Return whom requests may reach, after nothing could be recorded."""
     seats, rows = Seats(stage.world.clock.boot), stage.kept()
     seats.route(ROUTES)
 
     def made(slice_: Slice) -> HostPorts:
-        one = ports(stage.world, slice_, Life(), replace(ALL_FAKE, access=access))
+        one = ports(stage.world, slice_, Life(), replace(ALL_FAKE, engine=engine))
         return replace(one, gate=seats.gate(HOST))
 
     context = HostContext(
@@ -77,4 +78,4 @@ def test_a_host_that_is_not_ours_is_left_alone(is_known: bool) -> None:
 
 def test_what_cannot_be_dialled_stays_closed() -> None:
     stage = serving_a()
-    assert admitted(stage, stage.wanted, FakeAccess) == set()
+    assert admitted(stage, stage.wanted, FakeEngine) == set()

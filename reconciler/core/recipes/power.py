@@ -46,7 +46,7 @@ def _named(wanted: Slice, stops: Iterable[StopChange]) -> tuple[str, ...]:
 
 
 def _wake(host: str, wanted: Slice) -> Wake:
-    sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
+    sleepers = tuple(Sleeper(model=model.name, port=model.door) for model in wanted.models)
     return Wake(host=host, models=sleepers, checked=wanted.host.prepare is not None)
 
 

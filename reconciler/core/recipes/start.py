@@ -61,7 +61,7 @@ def start_recipe(
     host, name = change.host, change.model
     model = _defined(wanted, name)
     weights = ModelSight(observed, host, name).weights
-    start = Start(host=host, model=name, port=model.port, digest=model.digest)
+    start = Start(host=host, model=name, port=model.door, digest=model.digest)
     before = (("await_vram", ""), ("stop", ""), ("prepare", host), ("wake", host))
     drafts = (
         *(_prefetch(change, weights) if first else ()),
@@ -102,7 +102,7 @@ def _healthy(model: ModelSpec, host: str, cause: str, weights: Weights | None) -
     size = weights.size if weights else 0
     deadline = LOAD_ALLOWANCE + size / SLOWEST_LOAD
     step = AwaitHealthy(
-        host=host, model=model.name, port=model.port, digest=model.digest, deadline=deadline
+        host=host, model=model.name, port=model.door, digest=model.digest, deadline=deadline
     )
     return StepDraft(step, cause, after=(("start", model.name),))
 

@@ -9,6 +9,7 @@ from reconciler.core.room import Shortage, shortage
 from reconciler.model.change import StopChange
 from reconciler.model.facts import Activity, Health, Unit, Weights
 from reconciler.model.observed import Observed
+from reconciler.model.place import Door
 from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.drain import Drain
@@ -140,11 +141,10 @@ def _set_aside(save: SaveSlots, seen: ModelSight) -> tuple[str, ...]:
     return (note,)
 
 
-def _port(change: StopChange, model: ModelSpec | None, unit: Unit | None) -> int | None:
+def _port(change: StopChange, model: ModelSpec | None, unit: Unit | None) -> Door | None:
     # A definition that moved its model to another port did not move the unit.
-    if unit is not None and unit.mark.port:
-        return unit.mark.port
-    return model.port if model else change.port
+    port = unit.mark.port if unit is not None else None
+    return model.door_at(port) if model else port or change.port
 
 
 def _held(activity: Activity | None) -> str:

@@ -34,6 +34,7 @@ from reconciler.model.observed import (
     ModelFact,
     Observed,
 )
+from reconciler.model.place import Door
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.target import Provenance
 
@@ -75,8 +76,8 @@ def _of_models(slice_: Slice) -> Iterator[AnyFactKey]:
     yield from (PORT(host, port) for port in _ports(slice_))
 
 
-def _ports(slice_: Slice) -> list[int]:
-    return sorted({model.port for model in slice_.models})
+def _ports(slice_: Slice) -> list[Door]:
+    return sorted({model.door for model in slice_.models}, key=str)
 
 
 def slot_folders(slice_: Slice) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def of_ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     """Yield every port that a stranger holds, of the model that should have it now if one does."""
     active = slice_.active or ()
     for model in _one_for_each_port(slice_.models, active):
-        state = observed.value(PORT(slice_.host.name, model.port))
+        state = observed.value(PORT(slice_.host.name, model.door))
         if state and state.owner and state.owner.model is None:
             yield _held(model, state.owner, wrong if model.name in active else note)
 
@@ -115,7 +115,7 @@ def of_ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:
 def _one_for_each_port(models: Iterable[ModelSpec], active: Container[str]) -> Iterable[ModelSpec]:
     """List one model for each port: the active one, where one is."""
     active_last = sorted(models, key=lambda one: one.name in active)
-    return {one.port: one for one in active_last}.values()
+    return {one.door: one for one in active_last}.values()
 
 
 def _held(

@@ -18,6 +18,7 @@ from reconciler.drivers.access.shared.driver import ExchangeDriver
 from reconciler.errors import DriverError
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import process, serve
+from reconciler.ports.host import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,9 +68,9 @@ class Driver(ExchangeDriver):
         yield
 
     @asynccontextmanager
-    async def dial(self, port: int) -> AsyncIterator[str]:
-        """Give the URL of a port on this host's loopback."""
-        yield f"http://127.0.0.1:{port}"
+    async def dial(self, port: int, address: str = LOOPBACK) -> AsyncIterator[str]:
+        """Give the URL of a port of this host, or of a container on it."""
+        yield f"http://{address}:{port}"
 
     async def _in_thread(self, request: Json, seconds: float) -> Json:
         """Answer in a worker thread.

@@ -22,6 +22,7 @@ from reconciler.model.address import Account, Machine
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import bundle
+from reconciler.ports.host import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -149,6 +150,6 @@ class Driver(ExchangeDriver):
         return bool(evidence.get("gone")) if isinstance(evidence, dict) else None
 
     @asynccontextmanager
-    async def dial(self, port: int) -> AsyncIterator[str]:
-        """Give the URL of a port of this machine that reaches the port on the host's loopback."""
-        yield f"http://127.0.0.1:{await self._link.forwarded(port)}"
+    async def dial(self, port: int, address: str = LOOPBACK) -> AsyncIterator[str]:
+        """Give the URL of a port of this machine that reaches one there, or of a container."""
+        yield f"http://127.0.0.1:{await self._link.forwarded(port, address)}"

@@ -80,6 +80,13 @@ class Options(BaseModel):
             " docker.sock and podman/podman.sock."
         ),
     )
+    network: Literal["host", "own"] = Field(
+        default="host",
+        description=(
+            "host: it is reached by a port of its host, which it listens on or publishes. own: by"
+            " its own address, and `port` is one of its own network."
+        ),
+    )
     devices: Literal["auto", "none", "all"] | tuple[_Device, ...] = Field(
         default="auto",
         description=(
@@ -118,6 +125,8 @@ class Options(BaseModel):
                 "give either container (one that exists already) or image (what one is made of"
                 " for each start)"
             )
+        if self.image and self.network != "host":
+            raise ValueError("what is made of an image has the host's network; remove network")
         # Completed options are validated again: a default that is written is no mistake.
         given = [name for name, value in self if name in _OWN and value != _default(name)]
         if given and not self.image:
@@ -156,7 +165,8 @@ def inside(options: Options, model_name: str) -> Inside:
     socket = options.socket or ""
     if options.image is not None:
         return Inside(kind="image", name=options.image, socket=socket)
-    return Inside(kind="docker", name=options.container or model_name, socket=socket)
+    name, network = options.container or model_name, options.network
+    return Inside(kind="docker", name=name, socket=socket, network=network)
 
 
 class GivenContainers(GivenUnits):

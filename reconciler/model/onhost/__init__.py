@@ -57,6 +57,12 @@ class Action(Value):
         return ACT_SECONDS
 
 
+class OfDoor(Value):
+    """A request about a port that may be one of a container's own network; None: the host's."""
+
+    door: Inside | None = None
+
+
 class OfPlace(Value):
     """A request whose absolute paths may be those of a container; None: they are the host's."""
 

@@ -4,10 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from reconciler.model.onhost import ASK_SECONDS, Batch, Question
+from reconciler.model.onhost import ASK_SECONDS, Batch, OfDoor, Question
+from reconciler.model.place import Inside
 
 
-class AskPort(Question):
+class AskPort(OfDoor, Question):
     """Ask who listens on a TCP port, on any address."""
 
     batch: ClassVar[Batch] = "kernel"
@@ -15,11 +16,12 @@ class AskPort(Question):
     port: int
 
 
-class AskPage(Question):
+class AskPage(OfDoor, Question):
     """Ask who listens on a TCP port, and what an HTTP GET of `path` gives there.
 
-    The GET goes to the loopback, and only if one of `pids` listens. It ends after `seconds`; its
-    answer has at most `limit` bytes, with its head. `key` goes with it as a bearer token.
+    The GET goes to the loopback, or to a container's address, and only if one of `pids` listens. It
+    ends after `seconds`; its answer has at most `limit` bytes, with its head. `key` goes with it as
+    a bearer token.
     """
 
     do: Literal["page"] = "page"
@@ -34,3 +36,11 @@ class AskPage(Question):
     def patience(self) -> float:
         """Its own time limit, and some."""
         return self.seconds + ASK_SECONDS
+
+
+class AskDoor(Question):
+    """Ask for the address at which a port of a container's own network is reached."""
+
+    do: Literal["door"] = "door"
+    inside: Inside
+    port: int

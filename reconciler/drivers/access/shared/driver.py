@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from reconciler.model.onhost import Action, Question
+    from reconciler.model.place import Inside
 
     Json: TypeAlias = dict[str, JsonValue]
     Exchange: TypeAlias = Callable[[Json, float], Awaitable[Json]]
@@ -71,9 +72,9 @@ class ExchangeDriver:
         (fact,) = await self.ask([AskPrepared()])
         return understood(fact, Prepared.model_validate, "the host's preparation")
 
-    async def port(self, port: int) -> Fact[PortState]:
+    async def port(self, port: int, inside: Inside | None = None) -> Fact[PortState]:
         """Who listens on a port. Source: /proc/net/tcp, /proc/net/tcp6 and /proc/PID/fd."""
-        (fact,) = await self.ask([AskPort(port=port)])
+        (fact,) = await self.ask([AskPort(port=port, door=inside)])
         return understood(fact, PortState.model_validate, f"the owner of port {port}")
 
     async def claim(self) -> Fact[Claim | None]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.model.onhost import OfPlace
+from reconciler.errors import DriverError
+from reconciler.model.facts import Unknown
+from reconciler.model.onhost import OfDoor, OfPlace
+from reconciler.model.onhost.ports import AskDoor
+from reconciler.ports.host import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Sequence
 
     from reconciler.model.facts import Fact
     from reconciler.model.onhost import Action, Question
@@ -33,11 +37,23 @@ class Within:
         """Perform one action; raise DriverError."""
         return await self._access.act(self._meant(action))
 
-    def dial(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Open a way to a port, as an `http://address:port` on this machine."""
-        return self._access.dial(port)
+    @asynccontextmanager
+    async def dial(self, port: int) -> AsyncIterator[str]:
+        """Open a way to a port of the container, as an `http://address:port` on this machine."""
+        async with self._access.dial(port, await self._address(port)) as url:
+            yield url
+
+    async def _address(self, port: int) -> str:
+        if self._inside.network == "host":
+            return LOOPBACK
+        (answer,) = await self._access.ask([AskDoor(inside=self._inside, port=port)])
+        if isinstance(answer, Unknown):
+            raise DriverError(answer.reason)
+        return str(answer.value["address"])
 
     def _meant(self, request: RequestT) -> RequestT:
-        if not isinstance(request, OfPlace):
-            return request
-        return request.model_copy(update={"inside": self._inside})
+        if isinstance(request, OfPlace):
+            return request.model_copy(update={"inside": self._inside})
+        if isinstance(request, OfDoor) and self._inside.network == "own":
+            return request.model_copy(update={"door": self._inside})
+        return request

@@ -46,6 +46,7 @@ from reconciler.model.port import PortOwner, PortState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from reconciler.drivers.engines.llama.launch_config import Setup
     from reconciler.drivers.engines.llama.port_page import NoPage, Page
@@ -73,6 +74,10 @@ class LlamaEngine:
     def bearer(self) -> str:
         """The key of this model, "" where it has none or that cannot be read now."""
         return key.read(self.setup.key).word
+
+    def dial(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Open a way to a port of the engine, as an `http://address:port` on this machine."""
+        return self._access.dial(port)
 
     async def health(self, unit: Unit) -> Fact[Health]:
         """Look how far the engine is.
@@ -256,7 +261,8 @@ class LlamaEngine:
 
     def _obstacle(self, owner: PortOwner | None, unit: Unit) -> Health | None:
         """Explain why nothing on the port may be believed, None when it is the unit's own."""
-        port = f"127.0.0.1:{self._port(unit)}"
+        door = self.model.door_at(unit.mark.port)
+        port = door if isinstance(door, str) else f"127.0.0.1:{door}"
         if owner is None:
             phase: Phase = "loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"
             message = f"nothing listens on {port} yet, {unit.uptime:.0f} s after the start"

@@ -16,6 +16,7 @@ from reconciler.model.onhost.files import AskPlace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from reconciler.drivers.engines.llama.given_setup import Code, GivenSetup
     from reconciler.drivers.engines.llama.launch_config import Setup
@@ -51,6 +52,10 @@ class GivenEngine:
     def bearer(self) -> str:
         """The key of this model, "" where it has none or that cannot be read now."""
         return self._claimed.bearer
+
+    def dial(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Open a way to a port of the engine, as an `http://address:port` on this machine."""
+        return self._claimed.dial(port)
 
     async def health(self, unit: Unit) -> Fact[Health]:
         """Look how far the engine is, and whether it is what the inventory claims."""
@@ -92,12 +97,20 @@ class GivenEngine:
         real = await self._real()
         if isinstance(real, Unknown):
             return real
-        if _is_hidden(real.value):
-            return Known(_unseen(real.value))
-        fact = await real.value.engine.weights()
+        fact = await self._weights(real.value)
+        unreachable = real.value.given.unreachable
+        if isinstance(fact, Unknown) or not unreachable:
+            return fact
+        problem = "; ".join(filter(None, [fact.value.problem, unreachable]))
+        return Known(fact.value.model_copy(update={"problem": problem}))
+
+    async def _weights(self, real: _Real) -> Fact[Weights]:
+        if _is_hidden(real):
+            return Known(_unseen(real))
+        fact = await real.engine.weights()
         if isinstance(fact, Unknown) or not fact.value.exists or not _may_keep(fact.value):
             return fact
-        unkept, remedy = await self._obstacle(real.value, fact.value)
+        unkept, remedy = await self._obstacle(real, fact.value)
         return Known(_without(fact.value, unkept, remedy) if unkept else fact.value)
 
     async def _obstacle(self, real: _Real, weights: Weights) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from reconciler.drivers.engines.llama import import_flags
 from reconciler.drivers.engines.llama.flags import last_value
 from reconciler.drivers.engines.llama.variables import as_flags
+from reconciler.model.machine import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,11 +29,15 @@ _INTERPRETERS = ("python",)
 
 
 class GivenSetup(NamedTuple):
-    """What an engine runs with, and why its conversations are not kept, with what helps."""
+    """What an engine runs with, and why its conversations are not kept, with what helps.
+
+    `unreachable` is why nothing can be asked of it.
+    """
 
     setup: Setup
     unkept: str = ""
     remedy: str = ""
+    unreachable: str = ""
 
 
 def given_setup(command: GivenCommand, claimed: Setup, code: Code) -> GivenSetup:
@@ -54,7 +59,8 @@ def given_setup(command: GivenCommand, claimed: Setup, code: Code) -> GivenSetup
         slots=found.slots if is_seen else claimed.slots,
         shares=not is_seen,
     )
-    return GivenSetup(setup, *_unkept(command, [*_lacking(flags, setup)], found.slots, is_seen))
+    kept = _unkept(command, [*_lacking(flags, setup)], found.slots, is_seen)
+    return GivenSetup(setup, *kept, _unreachable(command, flags))
 
 
 def lacks(command: GivenCommand, words: Sequence[str]) -> tuple[str, str]:
@@ -81,6 +87,12 @@ def _unkept(
             "let it run as the account that reconciler has on that host, or reach that as root",
         )
     return "", ""
+
+
+def _unreachable(command: GivenCommand, flags: Sequence[str]) -> str:
+    if not command.apart or last_value(flags, "--host", "localhost") not in LOOPBACK:
+        return ""
+    return f"it listens on the loopback of its own network; {command.adding}--host 0.0.0.0`"
 
 
 def _lacking(flags: Sequence[str], setup: Setup) -> Iterator[str]:

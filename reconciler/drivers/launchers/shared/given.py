@@ -115,14 +115,19 @@ class GivenUnits:
 
     def _unreached(self, model: ModelSpec, ports: tuple[int, ...] | None) -> Reason:
         """Tell that the model's port does not lead to its unit, if that is known."""
-        if ports is None or model.port in ports:
+        if ports is None or model.door != model.port or model.port in ports:
             return Reason()
-        name, listed = self._of(model).name, ", ".join(map(str, ports)) or "none"
+        who, again = f"{self.what} {self._of(model).name}", "make it again with"
+        publish = f"`-p 127.0.0.1:{model.port}:PORT`"
+        if ports:
+            listed = ", ".join(map(str, ports))
+            return Reason(
+                f"{who} publishes no port {model.port} on the host's loopback, but {listed}",
+                f"write that as `port:` of {model.name}, or {again} {publish}",
+            )
         return Reason(
-            f"{self.what} {name} publishes no port {model.port} on the host's loopback, but"
-            f" {listed}",
-            f"write that as `port:` of {model.name}, or make it again with"
-            f" `-p 127.0.0.1:{model.port}:PORT`",
+            f"{who} has its own network, and publishes no port on the host's loopback",
+            f"{again} {publish} or `--network host`, or write `network: own` beside its launcher",
         )
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:  # noqa: ARG002 - the port's
