@@ -74,6 +74,7 @@ class RunningGiven(Value):
     deferred: int = 0
     died: bool = False
     ended: str = ""
+    returns: str = ""
     replaced: bool = False
     port: int | None = None
     keeps: Literal["unknown", "as wanted", "otherwise", "elsewhere"] = "unknown"

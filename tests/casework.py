@@ -254,7 +254,8 @@ def _unit(name: str, one: RunningGiven) -> Unit:
     slots = "/srv/slots" if one.keeps == "elsewhere" else ""
     return unit(
         name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on,
-        leader=not one.died, started_at=STARTED, ended=one.ended, launcher=Kind(kind=one.launcher),
+        leader=not one.died, started_at=STARTED, ended=one.ended,
+        returns=one.returns, launcher=Kind(kind=one.launcher),
     )  # fmt: skip
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tests.needs import need, need_root
+from tests.running import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,8 +48,27 @@ class Dockerd:
     """A container engine that listens on `socket`: a dockerd, or a podman by its `command`."""
 
     def __init__(self, folder: Path, command: str = "docker") -> None:
+        self.folder = folder
         self.socket = str(folder / "docker.sock")
         self.command = command
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a dockerd a signal that ends it, and wait until it is gone."""
+        process = os.pidfd_open(int((self.folder / "dockerd.pid").read_text()))
+        with closing(os.fdopen(process)) as ended:
+            signal.pidfd_send_signal(process, number)
+            assert select.select([ended], [], [], SECONDS)[0], "it is still there"
+
+    def begin(self) -> None:
+        """Start a dockerd again that ended, and wait until it answers."""
+        (self.folder / "again").touch()
+        until(self._answers, SECONDS)
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            self.ask("GET", "/containers/json")
+            return True
+        return False
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask it something that it does not refuse."""

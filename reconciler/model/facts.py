@@ -133,7 +133,8 @@ class Unit(Value):
     ended, as a clause, where the launcher knows that and waits to start it again. `argv` is what
     really runs where its command line is not ours, empty where it is. `image` is the id of what it
     was made of, empty where it is of none. `uptime` is in seconds, `started_at` the host's wall
-    clock at its start, None when that is not known.
+    clock at its start, None when that is not known. `returns` says what starts it again at boot
+    after it was stopped, and what keeps it down, empty for nothing.
     """
 
     identity: UnitIdentity
@@ -147,6 +148,7 @@ class Unit(Value):
     argv: tuple[str, ...] = ()
     ended: str = ""
     image: str = ""
+    returns: str = ""
 
     @property
     def waits(self) -> bool:

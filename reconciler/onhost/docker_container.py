@@ -98,6 +98,7 @@ class HeldContainer:
             "restarts": int(seen["RestartCount"]),
             "argv": procfs.argv(main["pid"]) if main else [],
             "ended": "" if main else self.ending(seen["State"]),
+            "returns": docker_dialect.returns(self.name, seen, self.dialect),
             **_times(procfs.process(main["pid"]) if main else None),
         }
 

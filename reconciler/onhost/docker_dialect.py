@@ -46,6 +46,23 @@ def of_socket(place: str) -> Dialect:
     return guess._replace(service=guess.service.replace("systemctl", "systemctl --user"))
 
 
+def returns(name: str, seen: Mapping[str, Any], dialect: Dialect) -> str:
+    """Tell that a container is started again at boot though it was stopped, and what ends that."""
+    policy = seen["HostConfig"].get("RestartPolicy") or {}
+    # `unless-stopped` and `on-failure` leave one alone that was stopped.
+    if policy.get("Name") != "always":
+        return ""
+    if dialect is PODMAN:
+        return (
+            f"podman-restart.service, where it is enabled, starts container {name} again at boot;"
+            " make it again with `--restart=no`"
+        )
+    return (
+        f"docker starts container {name} again at boot; `docker update --restart=no {name}` keeps"
+        " it down"
+    )
+
+
 def waits(seen: Mapping[str, Any]) -> bool:
     """Whether a container has no process, and its restart policy will start it again."""
     state, policy = seen["State"], seen["HostConfig"].get("RestartPolicy") or {}

@@ -13,7 +13,7 @@ from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Mark, Unknown
 from reconciler.model.spec import Kind
 from tests import running
-from tests.contracts.places import ContainerPlace, containers
+from tests.contracts.places import OBEDIENT, ContainerPlace, containers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -126,3 +126,23 @@ async def test_a_container_that_its_engine_started_again_is_another_unit(
     assert second.identity.invocation.partition("@")[0] == first.invocation.partition("@")[0]
     assert (await container.stop(first, 5))["rungs"] == []
     assert (await container.stop(second.identity, 5))["rungs"] == ["term"]
+
+
+async def test_one_that_comes_back_at_boot_says_so_and_what_keeps_it_down(
+    container: ContainerPlace,
+) -> None:
+    container.define([*running.PYTHON, OBEDIENT + running.SLEEPER])
+    await container.launcher.start(container.wanted, MARK)
+    assert [unit.returns for unit in await container.ours()] == [""]
+    container.define(
+        [*running.PYTHON, OBEDIENT + running.SLEEPER], RestartPolicy={"Name": "always"}
+    )
+    await container.launcher.start(container.wanted, MARK)
+    (unit,) = await container.ours()
+    told = {
+        "docker": "`docker update --restart=no gemma3` keeps it down",
+        "podman": "make it again",
+    }
+    assert told[container.dockerd.command] in unit.returns
+    await container.launcher.stop(unit, 5)
+    assert await container.ours() == []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,8 +17,9 @@ from reconciler.drivers.engines import embedded
 from reconciler.drivers.launchers import docker as launcher
 from reconciler.drivers.launchers import process
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark, Unit, UnitIdentity
+from reconciler.model.facts import Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.spec import Kind
+from reconciler.onhost import docker
 from tests import running
 from tests.contracts.hosts import here
 from tests.contracts.places import CONTROLLER, OBEDIENT, OwnedContainerPlace, owned_containers
@@ -26,11 +29,13 @@ from tests.rig import Rig, rig, value
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from reconciler.onhost.docker_container import HeldContainer
     from tests.dockers import Dockerd
 
+BEGIN = docker.begin
 NAME = "reconciler-gemma3"
 MARK = Mark(**running.mark("gemma3"))
 
@@ -284,3 +289,38 @@ async def test_the_image_says_what_runs_where_a_program_has_no_folder(
     await tried(in_docker, wanted)
     with anyio.fail_after(running.DEADLINE):
         assert await in_docker.said("ready") == "ready --port 1"
+
+
+def killed_before(engine: Dockerd, one: HeldContainer) -> Any:
+    engine.end(signal.SIGKILL)
+    return BEGIN(one)
+
+
+def killed_after(engine: Dockerd, one: HeldContainer) -> Any:
+    one.ask("POST", "/start")
+    return killed_before(engine, one)
+
+
+@pytest.mark.parametrize("killed", [killed_before, killed_after])
+async def test_where_dockerd_is_killed_around_a_start_there_is_no_second_engine(
+    in_docker: OwnedContainerPlace,
+    killed: Callable[[Dockerd, HeldContainer], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = in_docker.dockerd
+    monkeypatch.setattr(docker, "begin", partial(killed, engine))
+    wanted = in_docker.model(running.SLEEPER)
+    try:
+        assert "dockerd does not answer" in await refused(in_docker, wanted)
+        fact = await in_docker.launcher.units()
+        assert isinstance(fact, Unknown), "and not none"
+    finally:
+        engine.begin()
+    monkeypatch.undo()
+    for unit in await in_docker.ours():
+        assert f"container {NAME} runs already" in await refused(in_docker, wanted)
+        await in_docker.launcher.stop(unit, 5)
+    identity = await in_docker.started(running.SLEEPER)
+    assert [unit.identity for unit in await in_docker.ours()] == [identity]
+    assert names(engine).count(f"/{NAME}") == 1
+    await in_docker.stop(identity, 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.core.conversations import outgrown
 from reconciler.core.phrases import counted
-from reconciler.core.recipes.draft import SAVE_ALLOWANCE, SLOWEST_SAVE, Recipe, StepDraft
+from reconciler.core.recipes.draft import SAVE_ALLOWANCE, SLOWEST_SAVE, Recipe, StepDraft, joined
 from reconciler.core.room import Shortage, shortage
 from reconciler.model.change import StopChange
 from reconciler.model.facts import Activity, Health, Unit, Weights
@@ -21,6 +21,12 @@ from reconciler.steps.stop import Stop
 def stop_recipe(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     """Drain, save and stop of one unit, as far as it has anything to lose."""
     model, seen = wanted.model(change.model), ModelSight(observed, change.host, change.model)
+    returns = seen.unit.returns if seen.unit else ""
+    notes = (f"{change.model}: {returns}",) if returns else ()
+    return joined((_ended(change, model, seen), Recipe((), notes)))
+
+
+def _ended(change: StopChange, model: ModelSpec | None, seen: ModelSight) -> Recipe:
     stop = Stop(
         host=change.host,
         model=change.model,

@@ -47,6 +47,7 @@ class _Running(Value):
     argv: tuple[str, ...]
     outdated: bool = False
     ended: str = ""
+    returns: str = ""
 
 
 class _Seen(Value):
