@@ -86,7 +86,7 @@ def _is_ours(pid: int, model: str, directory: str) -> bool:
 def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Make a service, and answer the identity of its process, in which the program runs."""
     wanted, scope = request["name"], request["scope"]
-    # One that failed is kept by its name until then, and hides a mask.
+    # One that failed is kept by its name until then.
     systemd.systemctl(scope, "reset-failed", wanted, may_fail=True)
     problem = name({**request, "model": request["mark"]["model"]}, directory)["problem"]
     if problem:
