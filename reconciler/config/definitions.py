@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.inventory import Host, Inventory, Model
     from reconciler.ports import OptionsCatalog
 
-_PLANNED = {"podman", "compose", "vllm", "sglang", "ollama"}
+_PLANNED = {"podman", "vllm", "sglang", "ollama"}
 
 CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 """Variables that `gpus` of a model sets."""

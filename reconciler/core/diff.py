@@ -263,6 +263,7 @@ def _tolerated(model: ModelSpec, unit: Unit, seen: ModelSight) -> Iterator[str]:
     version = unit.mark.digest.partition(":")[0]
     if not unit.mark.digest.startswith(DIGEST_VERSION):
         yield f"its mark is of another version ({version}): adopted as it is"
+    yield from unit.notes
     fingerprint = seen.fingerprint
     if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
         yield f"{REPLACED}; conversations cannot be kept until it is started again"

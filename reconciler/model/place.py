@@ -15,7 +15,7 @@ class Inside(Value):
     Of an `image`, what is made has the host's own paths, and that image's programs.
     """
 
-    kind: Literal["docker", "lxc", "pct", "image"]
+    kind: Literal["docker", "compose", "lxc", "pct", "image"]
     name: str
     socket: str = ""
     network: Literal["host", "own"] = "host"

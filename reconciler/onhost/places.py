@@ -9,7 +9,7 @@ from __future__ import annotations
 from posixpath import join, normpath, relpath
 from typing import Any, NamedTuple
 
-from reconciler.onhost import docker, docker_owned, lxc, lxc_words
+from reconciler.onhost import compose, docker, docker_owned, lxc, lxc_words
 from reconciler.onhost.problem import HostProblem
 
 _PATHS = ("path", "directory")
@@ -117,5 +117,11 @@ def _of_lxc(inside: dict[str, str]) -> Place:
     return Place(keeper.name, file.mounts, file.root)
 
 
-_PLACES = {"docker": _of_docker, "lxc": _of_lxc, "pct": _of_lxc}
+def _of_compose(inside: dict[str, str]) -> Place:
+    project, _, service = inside["name"].partition("/")
+    asked = {"project": project, "service": service, "file": "", "socket": inside["socket"]}
+    return _of_docker(compose.container(asked))
+
+
+_PLACES = {"docker": _of_docker, "compose": _of_compose, "lxc": _of_lxc, "pct": _of_lxc}
 """What tells of a container, by its kind."""

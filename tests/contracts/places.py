@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from reconciler.drivers.launchers import docker, lxc, pct, process, systemd
+from reconciler.drivers.launchers import compose, docker, lxc, pct, process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.model.facts import Known, Unit, UnitIdentity
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running
+from tests.composed import PROJECT, Project
 from tests.contracts.hosts import here, reached
 from tests.dockers import IMAGE, PROGRAMS
 from tests.sample_worlds import marked
@@ -235,6 +236,35 @@ async def owned_containers(
         dockerd.remove("reconciler-gemma3")
 
 
+class ComposePlace(Place):
+    """The launcher of compose services beside a dockerd that runs for the tests."""
+
+    controller = ""
+
+    def __init__(self, access: Access, project: Project) -> None:
+        options = {"project": PROJECT, "file": str(project.file), "socket": project.dockerd.socket}
+        whole = compose.Options.model_validate(options).model_dump()
+        self.project = project
+        kind = Kind(kind="compose", options=whole)
+        self._model = program("").model_copy(update={"launcher": kind})
+        super().__init__(compose.Driver(access, [self._model]), access)
+        self.wanted = self._model
+
+    def model(self, text: str) -> ModelSpec:
+        self.project.define([*running.PYTHON, OBEDIENT + text])
+        return self._model
+
+
+@asynccontextmanager
+async def composed(way: str, dockerd: Dockerd, directory: Path) -> AsyncIterator[ComposePlace]:
+    project = Project(dockerd, directory, "gemma3")
+    async with reached(way, directory) as access:
+        try:
+            yield ComposePlace(access, project)
+        finally:
+            project.remove()
+
+
 @asynccontextmanager
 async def processes(way: str, directory: Path) -> AsyncIterator[Place]:
     async with reached(way, directory) as access:
@@ -293,6 +323,8 @@ async def placed(name: str, fixture: Callable[[str], Any], directory: Path) -> A
         made: AbstractAsyncContextManager[Place] = services(name, fixture("booted"), directory)
     elif name in OWNED:
         made = owned_services(OWNED[name], fixture("booted"), directory)
+    elif name == "compose":
+        made = composed("thread", fixture("docker"), directory)
     elif name in DOCKER:
         way, engine = DOCKER[name]
         made = containers(way, fixture(engine), directory)

@@ -63,7 +63,7 @@ async def service(
         yield one
 
 
-@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, *OWNED_CONTAINERS, *LXC])
+@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, *OWNED_CONTAINERS, *LXC, "compose"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with placed(request.param, request.getfixturevalue, tmp_path) as one:
         yield one

@@ -16,6 +16,7 @@ from reconciler.model.given_command import GivenCommand
 from reconciler.model.log import LogPart
 from reconciler.model.names import Value
 from reconciler.model.onhost.answers import understood
+from reconciler.model.onhost.compose import GivenComposeService
 from reconciler.model.onhost.containers import GivenContainer
 from reconciler.model.onhost.lxc import GivenLxc
 from reconciler.model.origin import Service
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
 
-Given: TypeAlias = Service | GivenContainer | GivenLxc
+Given: TypeAlias = Service | GivenContainer | GivenLxc | GivenComposeService
 
 
 class _Running(Value):
@@ -48,6 +49,7 @@ class _Running(Value):
     outdated: bool = False
     ended: str = ""
     returns: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class _Seen(Value):

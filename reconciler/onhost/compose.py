@@ -1,0 +1,228 @@
+"""Services of compose projects: containers, found by the labels that every compose program gives.
+
+A container is started and ended through the API of its engine. The compose program only makes one,
+where it lacks or its definition changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from reconciler.onhost import compose_program, docker, docker_log, docker_ports, given
+from reconciler.onhost.compose_program import ComposeDefinition
+from reconciler.onhost.docker_container import HeldContainer, Inspected
+from reconciler.onhost.problem import HostProblem
+
+_LABEL = "com.docker.compose."
+_PODMAN_HASH = "io.podman.compose.config-hash"
+_OK = 200
+
+Request = dict[str, Any]
+
+
+class _Found(NamedTuple):
+    """A service's container, None without one, what its engine tells of it, and their number."""
+
+    held: HeldContainer | None
+    seen: Inspected | None
+    number: int
+    definition: ComposeDefinition
+    of_podman: bool
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the compose program noted when it made the container."""
+        labels: dict[str, str] = self.seen["Config"]["Labels"] if self.seen else {}
+        return labels
+
+
+class _Standing(NamedTuple):
+    """Whether a container is as its file has it.
+
+    `changed` is only said where it is certain; otherwise a `note` tells why it cannot be seen.
+    """
+
+    changed: bool = False
+    note: str = ""
+
+
+def services(request: Request, _: str) -> Request:
+    """Answer for each service whether it could be started, and what runs of it."""
+    return {"services": [_service(one) for one in request["services"]]}
+
+
+def _service(one: Request) -> Request:
+    found = _found(one)
+    if found.held is None or found.seen is None:
+        return {"binary": _described(one, found, _unmade(found)), "unit": None}
+    unit = found.held.unit(found.seen)
+    if unit is not None:
+        standing = _standing(found)
+        notes = [standing.note] if standing.note else []
+        unit = {**unit, "outdated": standing.changed, "notes": notes}
+    ports = docker_ports.led_from(found.seen)
+    return {"binary": _described(one, found, _barred(found)), "unit": unit, "ports": ports}
+
+
+def _described(one: Request, found: _Found, problem: str) -> Request:
+    created = docker_log.nanoseconds(found.seen["Created"]) if found.seen else 0
+    path = found.seen["Config"]["Image"] if found.seen else one["service"]
+    return {"path": path, "problem": problem, "modified_ns": created}
+
+
+def _found(one: Request) -> _Found:
+    """Look for the container of a service; raise HostProblem where its engine does not tell."""
+    engine = HeldContainer({"name": "", "socket": one["socket"]})
+    labels = [f"{_LABEL}project={one['project']}", f"{_LABEL}service={one['service']}"]
+    wanted = quote(json.dumps({"label": labels}))
+    answer = engine.ask_engine("GET", f"/containers/json?all=1&filters={wanted}")
+    listed = answer.value
+    if answer.status != _OK or not isinstance(listed, list):
+        raise HostProblem(f"{engine.dialect.daemon} does not list its containers: {answer.said}")
+    # What `compose run` makes is not the service. podman-compose has no such label.
+    own = [each for each in listed if each["Labels"].get(f"{_LABEL}oneoff") != "True"]
+    first = min(own, key=_number, default=None)
+    held = seen = None
+    if first is not None:
+        name = first["Names"][0].lstrip("/")
+        held = HeldContainer({"name": name, "socket": engine.socket})
+        seen = held.inspected()
+    files = _files(one, (first or {}).get("Labels", {}))
+    definition = ComposeDefinition(one["project"], one["service"], files, engine.socket)
+    of_podman = engine.dialect.command == "podman"
+    return _Found(held, seen, len(own), definition, of_podman)
+
+
+def _number(listed: Request) -> int:
+    text = listed["Labels"].get(f"{_LABEL}container-number", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _files(one: Request, labels: dict[str, str]) -> tuple[str, ...]:
+    """List the files that define a service: the one that is named, or those of its container."""
+    if one["file"]:
+        return (one["file"],)
+    folder = labels.get(f"{_LABEL}project.working_dir", "")
+    written = labels.get(f"{_LABEL}project.config_files", "")
+    return tuple(os.path.join(folder, file) for file in written.split(",") if file)
+
+
+def _unmade(found: _Found) -> str:
+    """Tell why a service without a container cannot be given one, "" where it can."""
+    definition, lacks = found.definition, f"there is no container of {_named(found)}"
+    if not definition.files:
+        return f"{lacks}; name the file that defines it with file:, or make it with `compose up`"
+    gone = compose_program.missing(definition)
+    if gone:
+        return f"{lacks}, and {gone}"
+    program = compose_program.program(of_podman=found.of_podman)
+    if program is None:
+        typed = " ".join(definition.typed(("docker", "compose")))
+        return (
+            f"{lacks}, and no compose program is installed to make one; install it, or make the"
+            f" container elsewhere: `{typed} up --no-start {definition.service}`"
+        )
+    if program.tells_hashes:
+        try:
+            compose_program.hash_of(program, definition)
+        except HostProblem as problem:
+            return f"{lacks}, and {problem}"
+    return ""
+
+
+def _named(found: _Found) -> str:
+    return f"{found.definition.service} of the compose project {found.definition.project}"
+
+
+def _barred(found: _Found) -> str:
+    """Tell why a container is not started, "" when it would be tried."""
+    if found.number > 1:
+        return (
+            f"{_named(found)} has {found.number} containers, and a model is one; scale it down to 1"
+        )
+    if found.seen and docker_ports.led_from(found.seen) == []:
+        return (
+            f"{_named(found)} is not on the host's network, and publishes no port on its loopback;"
+            " write `network_mode: host` at it in its compose file, or `ports:` with"
+            " `127.0.0.1:PORT:PORT`"
+        )
+    return ""
+
+
+def _standing(found: _Found) -> _Standing:
+    """Compare a container with its file as it is now."""
+    definition, labels = found.definition, found.labels
+    program = compose_program.program(of_podman=found.of_podman or _PODMAN_HASH in labels)
+    made, version = labels.get(f"{_LABEL}config-hash"), labels.get(f"{_LABEL}version", "")
+    if program is None:
+        return _unseen("no compose program is installed")
+    if not made or not program.tells_hashes:
+        return _unseen("podman-compose does not tell")
+    if version.removeprefix("v") != program.version:
+        return _unseen(f"its container was made by version {version}, not {program.version}")
+    gone = compose_program.missing(definition) if definition.files else "its container names none"
+    if gone:
+        return _unseen(gone)
+    try:
+        return _Standing(compose_program.hash_of(program, definition) != made)
+    except HostProblem as problem:
+        return _unseen(str(problem))
+
+
+def _unseen(why: str) -> _Standing:
+    return _Standing(note=f"whether its compose file changed is not seen: {why}")
+
+
+def start(request: Request, _: str) -> Request:
+    """Start a service's container, made first where that is needed, and answer its identity."""
+    found = _found(request)
+    problem = _barred(found) if found.held else _unmade(found)
+    if problem:
+        raise HostProblem(problem)
+    if found.held is None or _standing(found).changed:
+        found = _made(request, found)
+    if found.held is None:
+        raise HostProblem(f"there still is no container of {_named(found)}")
+    return docker.begin(found.held)
+
+
+def _made(request: Request, before: _Found) -> _Found:
+    program = compose_program.program(of_podman=before.of_podman)
+    if program is None:
+        raise HostProblem(_unmade(before))
+    compose_program.up(program, before.definition)
+    found = _found(request)
+    problem = _barred(found)
+    if problem:
+        raise HostProblem(problem)
+    return found
+
+
+def stop(request: Request, directory: str) -> Request:
+    """End the run of a service's container that is meant, and what would start it again."""
+    return docker.stop({**request, **container(request)}, directory)
+
+
+def log(request: Request, directory: str) -> Request:
+    """Answer the last lines of a service's newest run, or the first ones since an earlier end."""
+    return docker.log({**request, **container(request)}, directory)
+
+
+def command(request: Request, directory: str) -> Request:
+    """Answer what a service's container runs; raise HostProblem without one."""
+    found = _found(request)
+    if found.held is None:
+        raise HostProblem(f"there is no container of {_named(found)} yet")
+    told = given.of_container(container(request), directory)
+    adding = f"add these words to the end of `command:` at {found.definition.service}: `"
+    return {**told, "adding": adding}
+
+
+def container(request: Request) -> Request:
+    """Name the container of a service to its engine, where there is one."""
+    found = _found(request)
+    name = found.held.name if found.held else f"{request['project']}/{request['service']}"
+    return {"name": name, "socket": found.definition.socket}
