@@ -91,11 +91,12 @@ class Dockerd:
         argv: Sequence[str],
         folder: Path,
         mounts: Sequence[str] = (),
+        user: str = "",
         **settings: Any,
     ) -> None:
         """Make a container on the host's network that has this machine's programs, and `folder`.
 
-        `mounts` are further ones.
+        `mounts` are further ones. Root runs in it unless a `user` is given.
         """
         self.remove(name)
         host = {
@@ -108,6 +109,7 @@ class Dockerd:
             f"/containers/create?name={name}",
             {
                 "Image": IMAGE,
+                "User": user,
                 "Entrypoint": list(argv),
                 "WorkingDir": str(folder),
                 "Env": [f"PYTHONPATH={ROOT}"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.drivers.access.shared.within import Within
-from reconciler.drivers.engines import embedded
+from reconciler.drivers.engines import embedded, llamacpp
 from reconciler.drivers.launchers import docker as docker_launcher
 from reconciler.drivers.launchers import lxc as lxc_launcher
 from reconciler.drivers.launchers import pct as pct_launcher
@@ -24,7 +25,7 @@ from reconciler.model.spec import Kind
 from reconciler.onhost import bundle
 from tests.contracts.hosts import here
 from tests.contracts.places import inside
-from tests.engine import free_port, weights_in
+from tests.engine import SERVERS, Server, free_port, weights_in
 from tests.lxcs import MAPPED, Lxc
 from tests.rig import Rig, spec, value
 from tests.sample_worlds import marked
@@ -261,3 +262,43 @@ async def test_variables_of_a_service_are_read_as_systemd_would(
     assert words[-4:] == ("--cache-ram", "0", "--alias", "a$b")
     async with service.running():
         assert await service.words() == words
+
+
+async def test_slot_files_of_another_account_come_back_too(
+    container: GivenRig, docker: Dockerd
+) -> None:
+    """The engine is nobody, and its files stay nobody's."""
+    container.directory.chmod(0o755)
+    kept = container.directory / "kept"
+    os.chown(kept / "theirs", 65534, 65534)
+    mounts = [f"{container.directory}:/models:ro", f"{kept}:/kv"]
+    docker.create("glm", container.argv, container.directory, mounts, user="65534:65534")
+    async with container.running() as unit:
+        await container.converse()
+        assert (await container.save(await container.look(unit)))["failed"] == []
+    (file,) = (path for path in (kept / "theirs").iterdir() if path.suffix != ".json")
+    assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (65534, 0o600)
+    async with container.running() as unit:
+        evidence = await container.restore(await container.look(unit))
+        assert [slot["outcome"] for slot in evidence["slots"]] == ["proven"]
+
+
+@pytest.mark.parametrize("server", SERVERS[1:], ids=str)
+async def test_a_conversation_of_an_upstream_server_survives_a_restart(
+    service: GivenRig, server: Server
+) -> None:
+    flags = service.argv[service.argv.index("--model") :]
+    real = GivenRig(**{**vars(service), "argv": (*server.program, *flags)})
+    options = llamacpp.Options(binary=server.binary)
+    launcher: Any = real.launcher
+    given: Any = llamacpp.given(options, real.model, real.access, launcher.command, time.time)
+    real = GivenRig(**{**vars(real), "engine": given})
+    real.define()
+    assert (await real.weights()).keepable
+    async with real.running() as unit:
+        await real.converse()
+        assert (await real.save(await real.look(unit)))["failed"] == []
+    async with real.running() as unit:
+        evidence = await real.restore(await real.look(unit))
+        assert [slot["outcome"] for slot in evidence["slots"]] == ["proven"]
+        assert (await real.converse())["timings"]["prompt_n"] == 1
