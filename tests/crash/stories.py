@@ -11,7 +11,7 @@ from reconciler.model.facts import Claim, Fact, Unit
 from reconciler.model.records import RunClosed, StepIntent
 from reconciler.model.spec import Kind, ModelSpec
 from reconciler.ports import Evidence
-from tests.crash import fresh, lenders, sleepers  # noqa: F401 - add their stories
+from tests.crash import containers, fresh, lenders, sleepers  # noqa: F401 - add their stories
 from tests.crash.stage import POWER, A, B, Stage, serving_a, want
 from tests.crash.story import CAKE, TEA, keeps_on_disk, remembers, serves, story, wants
 from tests.sample_worlds import model, slice_of

@@ -12,6 +12,7 @@ from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
 from reconciler.fakes.processes import FakeProcess, FakeSlot, SlotFile
 from reconciler.model.facts import (
+    PROCESS,
     Activity,
     Claim,
     Fact,
@@ -41,6 +42,17 @@ class Asleep(FakeLauncher):
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         return Known(())
+
+
+class MarkedInItsEnvironment(FakeLauncher):
+    """See containers by what every process of them carries, and no label."""
+
+    def _units(self) -> tuple[Unit, ...]:
+        if self.kind != "process":
+            return ()
+        everywhere = [replace(self, kind=kind) for kind in ("process", "docker")]
+        found = [unit for one in everywhere for unit in FakeLauncher._units(one)]
+        return tuple(unit.model_copy(update={"launcher": PROCESS}) for unit in found)
 
 
 class Blind(FakeAccess):
@@ -311,6 +323,10 @@ FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
     "a trial is cut short": ("first_start", clock(Hasty)),
     "a unit is not seen": ("switch", behind(launcher=Asleep)),
     "neither a unit nor its port is seen": ("first_start", behind(launcher=Asleep, access=Blind)),
+    "a container is marked in its environment": (
+        "back_to_a_container",
+        behind(launcher=MarkedInItsEnvironment),
+    ),
     "a host goes down with a unit that is not seen": ("power_off", behind(launcher=Asleep)),
     "a launcher is believed that something ended": (
         "switch",
