@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests import unhealthy_engine
+from tests.engine import EMBEDDED_SERVER
 
 
 def program_in(folder: Path, source: str = unhealthy_engine.__file__) -> Path:
@@ -15,3 +16,13 @@ def program_in(folder: Path, source: str = unhealthy_engine.__file__) -> Path:
     path.write_text(f"#!{sys.executable}\n{Path(source).read_text()}")
     path.chmod(0o755)
     return path
+
+
+def embedded_in(folder: Path) -> Path:
+    """Write the embedded engine as a program into `folder` and return its path."""
+    program = folder / "llama-server"
+    paths = f"sys.path.insert(0, {str(EMBEDDED_SERVER.parent)!r})"
+    run = f"runpy.run_path({str(EMBEDDED_SERVER)!r}, run_name='__main__')"
+    program.write_text(f"#!{sys.executable}\nimport runpy, sys\n{paths}\n{run}\n")
+    program.chmod(0o755)
+    return program

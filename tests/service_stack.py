@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from tests.booted import Booted
-from tests.engine import EMBEDDED_SERVER
+from tests.engine_program import embedded_in
 from tests.given_stack import BootedStack
 from tests.stack import COMMAND_SECONDS
 
@@ -47,12 +47,7 @@ class ServiceStack(BootedStack):
 
     def llama_server(self) -> Path:
         """Write a llama-server into the folder, and return where it is."""
-        program = self.folder / "llama-server"
-        paths = f"sys.path.insert(0, {str(EMBEDDED_SERVER.parent)!r})"
-        run = f"runpy.run_path({str(EMBEDDED_SERVER)!r}, run_name='__main__')"
-        program.write_text(f"#!{sys.executable}\nimport runpy, sys\n{paths}\n{run}\n")
-        program.chmod(0o755)
-        return program
+        return embedded_in(self.folder)
 
     def service(self, *lines: str) -> None:
         """Write the service's file, where an operator would keep it."""

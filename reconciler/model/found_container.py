@@ -1,8 +1,11 @@
 """Found container: one that a host has, as its engine tells of it."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from reconciler.model.names import Value
+
+Network: TypeAlias = Literal["host", "published", "own"]
+"""Whose ports lead to a container: the host has its network, or publishes its port, or neither."""
 
 
 class ContainerFile(Value):
@@ -42,7 +45,7 @@ class FoundContainer(Value):
     flags: tuple[str, ...]
     variables: tuple[str, ...]
     files: tuple[ContainerFile, ...]
-    network: Literal["host", "published", "own"]
+    network: Network
     port: int
     policy: str
     removed: bool

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import json
 import subprocess
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.app import build
-from reconciler.settings import settings
-from reconciler.verbs import init
-from tests.alone import Alone
-from tests.dockers import Dockerd, dockerd
+from tests.dockers import IMAGE, PROGRAMS, ROOT, Dockerd, dockerd
 from tests.engine import free_port, weights_in
-from tests.engine_program import program_in
+from tests.engine_program import embedded_in
+from tests.keeping import Keeping
+from tests.needs import program
 from tests.running import until
 from tests.stack import COMMAND_SECONDS
 
@@ -32,66 +27,14 @@ def docker() -> Iterator[Dockerd]:
         yield one
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A machine on which the container `gemma` serves from folders that it has elsewhere."""
-
-    folder: Path
-    docker: Dockerd
-    port: int
-
-    def serve(self, **changed: Any) -> None:
-        program_in(self.folder)
-        weights = weights_in(self.folder / "models")
-        argv = [
-            "/app/bin/llama-server", "-m", f"/models/{weights.name}", "-c", "2048",
-            "--slot-save-path", "/slots", "--port", str(self.port),
-        ]  # fmt: skip
-        shared = {"/app": self.folder, "/models": weights.parent, "/slots": self.folder / "slots"}
-        mounts = [f"{here}:{there}" for there, here in shared.items()]
-        self.docker.create("gemma", argv, self.folder, mounts, **changed)
-        self.docker.ask("POST", "/containers/gemma/start")
-        until(self._listens)
-
-    def _listens(self) -> bool:
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def pid(self) -> int:
-        return int(self.docker.state("gemma")["Pid"])
-
-    def begin(self) -> dict[str, Any]:
-        asked = settings(
-            {"XDG_STATE_HOME": str(self.folder / "xdg")}, str(self.folder / "stack"), None
-        )
-        alone = Alone(**vars(build(asked)), pid=self.pid(), models=self.folder / "models")
-        return alone.run(init.run, alone, None).document.model_dump(mode="json")
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.command(*words, "--state", "stack")
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "reconciler", *words],
-            cwd=self.folder,
-            env={**os.environ, "XDG_STATE_HOME": str(self.folder / "xdg")},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
-        )
-
-
 @pytest.fixture
-def here(docker: Dockerd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+def here(docker: Dockerd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeping]:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{docker.socket}")
-    for folder in ("models", "slots"):
-        (tmp_path / folder).mkdir()
-    yield Kept(tmp_path, docker, free_port())
+    yield Keeping(tmp_path, docker, free_port())
     docker.remove("gemma")
 
 
-def test_what_serves_in_a_container_is_kept_as_it_is(here: Kept) -> None:
+def test_what_serves_in_a_container_is_kept_as_it_is(here: Keeping) -> None:
     here.serve(RestartPolicy={"Name": "always"})
     begun = here.begin()
     assert begun["steps"] == []
@@ -114,7 +57,7 @@ def test_what_serves_in_a_container_is_kept_as_it_is(here: Kept) -> None:
     assert "there is no container gemma" in missing.stdout
 
 
-def test_what_is_removed_when_it_ends_is_not_kept_and_it_is_said_why(here: Kept) -> None:
+def test_what_is_removed_when_it_ends_is_not_kept_and_it_is_said_why(here: Keeping) -> None:
     here.serve(AutoRemove=True)
     (step,) = here.begin()["steps"]
     assert step["command"] == "docker stop gemma"
@@ -126,7 +69,7 @@ def test_what_is_removed_when_it_ends_is_not_kept_and_it_is_said_why(here: Kept)
     assert f"weights: {here.folder}/models/llama-1-64x2.gguf" in inventory
 
 
-def test_a_stranger_in_a_container_is_ended_by_its_name_and_stays_away(here: Kept) -> None:
+def test_a_stranger_in_a_container_is_ended_by_its_name_and_stays_away(here: Keeping) -> None:
     here.serve(RestartPolicy={"Name": "always"})
     state = here.folder / "stack"
     state.mkdir()
@@ -139,7 +82,7 @@ def test_a_stranger_in_a_container_is_ended_by_its_name_and_stays_away(here: Kep
     assert "`docker stop gemma && docker update --restart=no gemma`" in refused.stdout
 
 
-def test_every_container_is_imported_and_the_plan_is_empty(here: Kept) -> None:
+def test_every_container_is_imported_and_the_plan_is_empty(here: Keeping) -> None:
     here.serve()
     here.docker.create("db", ["/bin/sleep", "100"], here.folder)
     imported = here.command("import", "docker", "stack")
@@ -155,10 +98,45 @@ def test_every_container_is_imported_and_the_plan_is_empty(here: Kept) -> None:
     here.docker.remove("db")
 
 
-def test_a_folder_of_weights_is_imported_and_an_empty_one_ends_with_1(here: Kept) -> None:
+def test_a_folder_of_weights_is_imported_and_an_empty_one_ends_with_1(here: Keeping) -> None:
     weights_in(here.folder / "models")
     assert here.command("import", "gguf-dir", "models", "stack").returncode == 0
     assert "llama-1-64x2:" in (here.folder / "stack" / "inventory.yaml").read_text()
     nothing = here.command("import", "gguf-dir", "slots", "other")
     assert (nothing.returncode, (here.folder / "other").exists()) == (1, False)
     assert here.command("import", "gguf-dir", "other").returncode == 64
+
+
+def test_a_service_of_a_compose_file_is_imported_and_the_plan_is_empty(here: Keeping) -> None:
+    embedded_in(here.folder)
+    weights = weights_in(here.folder / "models")
+    (here.folder / ".env").write_text(f"PORT={here.port}\nCONTEXT=2048\n")
+    service = {
+        "image": IMAGE,
+        "network_mode": "host",
+        "restart": "unless-stopped",
+        "entrypoint": ["/app/llama-server"],
+        "command": f"-m /models/{weights.name} -c ${{CONTEXT:-512}} --port $PORT",
+        "environment": {"PYTHONPATH": str(ROOT)},
+        "volumes": [*PROGRAMS, "./models:/models", ".:/app"],
+    }
+    services = {"coder": service, "web": {"image": IMAGE, "command": ["sleep", "1"]}}
+    (here.folder / "compose.yaml").write_text(json.dumps({"version": "2.4", "services": services}))
+    made = subprocess.run(
+        [program("docker-compose"), "up", "--detach", "--no-deps", "coder"],
+        cwd=here.folder, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    until(here.listens)
+    imported = here.command("import", "compose", "compose.yaml", "stack")
+    assert imported.returncode == 0, imported.stdout + imported.stderr
+    assert "compose.yaml:1: web: image localhost/empty: its program is no" in imported.stdout
+    until(lambda: here.run("plan", "--detailed-exitcode").returncode == 0)
+    inventory = (here.folder / "stack" / "inventory.yaml").read_text()
+    assert "context: 2048" in inventory
+    assert f"port: {here.port}" in inventory
+    stopped = subprocess.run(
+        [program("docker-compose"), "down", "--timeout", "0"],
+        cwd=here.folder, capture_output=True, check=False, timeout=COMMAND_SECONDS,
+    )  # fmt: skip
+    assert stopped.returncode == 0

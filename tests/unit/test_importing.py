@@ -125,7 +125,7 @@ def test_the_text_says_what_to_do_and_ends_with_the_plan_or_with_nothing_written
     ]
 
 
-def test_a_container_that_no_port_leads_to_is_told_with_what_publishes_it() -> None:
+def test_a_container_that_no_port_leads_to_is_reached_by_its_own_address(tmp_path: Path) -> None:
     seen = machine(containers=(container(network="own"),))
-    rows = {row.key: row for row in reported(containers(seen), seen).rows}
-    assert "--publish 127.0.0.1:8080:8080" in rows["port 8080"].instead
+    (model,) = read_back(reported(containers(seen), seen), tmp_path).values()
+    assert model.launcher.options["network"] == "own"

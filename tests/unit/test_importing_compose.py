@@ -47,6 +47,18 @@ def test_a_container_that_exists_is_found_by_its_labels_and_tells_what_is_true(
     assert "container" not in {key for _, key, _ in rows(report)}
 
 
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [("network_mode: host", "host"), ("ports: ['80:8080']", "host"), ("ports: ['80:81']", "own")],
+)
+def test_a_service_that_no_port_leads_to_is_reached_by_its_own_address(
+    tmp_path: Path, network: str, expected: str
+) -> None:
+    keys = f"{{image: llama.cpp:server, command: -m /m.gguf, {network}}}"
+    (model,) = read_back(of_compose(services(tmp_path, f"  a: {keys}\n")), tmp_path).values()
+    assert model.launcher.options["network"] == expected
+
+
 def test_variables_come_from_all_their_places_and_no_key_is_written(tmp_path: Path) -> None:
     report = of_compose(FIXTURES / "variables.yaml", SLOTS="/slots")
     (model,) = read_back(report, tmp_path).values()

@@ -20,9 +20,9 @@ from reconciler.core.importing.imported import (
     why_no_model,
 )
 from reconciler.core.importing.interpolation import interpolated
-from reconciler.core.onboarding.kept import Kept, docker
+from reconciler.core.onboarding.kept import Kept, docker, network
 from reconciler.model.compose_text import ComposeText
-from reconciler.model.found_container import FoundContainer
+from reconciler.model.found_container import FoundContainer, Network
 from reconciler.model.importing import ImportRow
 from reconciler.model.machine import KEY_VARIABLE, Machine, Server
 from reconciler.model.origin import Container
@@ -128,7 +128,8 @@ def _not_made(project: _Project, service: ComposeService) -> ImportedUnit:
     )
     rows = (*_rows(project, service), made, *of_flags(where, flags))
     place = next((one.socket for one in project.machine.engines), "")
-    kept = Kept(f"container {name}", docker(name, place, project.machine))
+    launcher = {**docker(name, place, project.machine), **network(_network(service, flags))}
+    kept = Kept(f"container {name}", launcher)
     return ImportedUnit(service.name, server, kept, rows, _outside(project, service, flags))
 
 
@@ -145,6 +146,13 @@ def _port(service: ComposeService, flags: Sequence[str]) -> int:
     inside = told_port(flags)
     published = (one.outside for one in service.published if one.inside == inside)
     return next(published, inside)
+
+
+def _network(service: ComposeService, flags: Sequence[str]) -> Network:
+    if service.is_on_host:
+        return "host"
+    is_published = any(one.inside == told_port(flags) for one in service.published)
+    return "published" if is_published else "own"
 
 
 def _outside(project: _Project, service: ComposeService, flags: Sequence[str]) -> dict[str, str]:

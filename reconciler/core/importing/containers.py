@@ -28,7 +28,6 @@ def unit_of(container: FoundContainer, machine: Machine) -> ImportedUnit:
     server = server_of(container, machine)
     rows = (
         *of_policy(where, container),
-        *_of_network(where, container),
         *_of_files(where, container),
         *of_flags(where, server.flags),
     )
@@ -69,18 +68,6 @@ def of_policy(where: str, container: FoundContainer) -> Iterator[ImportRow]:
             became="carried",
             why="docker starts it by itself too, at boot and after a crash",
             instead=f"`docker update --restart=no {container.name}` leaves that to reconciler",
-        )
-
-
-def _of_network(where: str, container: FoundContainer) -> Iterator[ImportRow]:
-    """Yield that no port of the host leads to a container."""
-    if container.network == "own":
-        yield ImportRow(
-            where=where,
-            key=f"port {container.port}",
-            became="left out",
-            why="it has its own network, and no port of the host leads there",
-            instead=f"make it again with `--publish 127.0.0.1:{container.port}:{container.port}`",
         )
 
 

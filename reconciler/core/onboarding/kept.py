@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from reconciler.model.found_container import FoundContainer
+from reconciler.model.found_container import FoundContainer, Network
 from reconciler.model.machine import Machine, Server
 from reconciler.model.origin import ROOT, Service
 
@@ -38,7 +38,7 @@ def of_service(service: Service, user: str) -> Kept:
 
 def of_container(container: FoundContainer, machine: Machine) -> Kept:
     """Describe a container of a host."""
-    launcher = docker(container.name, container.socket, machine)
+    launcher = {**docker(container.name, container.socket, machine), **network(container.network)}
     return Kept(f"container {container.name}", launcher, tuple(_of_container(container)))
 
 
@@ -47,6 +47,11 @@ def docker(container: str, place: str, machine: Machine) -> Mapping[str, str]:
     usual = any(one.usual and one.socket == place for one in machine.engines)
     socket = {} if usual or not place else {"socket": place}
     return {"kind": "docker", "container": container, **socket}
+
+
+def network(of: Network) -> Mapping[str, str]:
+    """Write that a container is reached by its own address, if no port of the host leads there."""
+    return {"network": "own"} if of == "own" else {}
 
 
 def _of_container(container: FoundContainer) -> Iterator[str]:

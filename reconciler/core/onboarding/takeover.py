@@ -154,7 +154,10 @@ def _why_not_kept(machine: Machine, container: Container) -> str:
             " is."
         )
     if container.runtime == "LXC":
-        return "which is kept as it is once you write it as `launcher: lxc` (docs/containers.md)."
+        return (
+            "which is kept as it is once you write it as `launcher: lxc` or `launcher: pct`"
+            " (docs/containers.md)."
+        )
     return "which cannot be kept as it is in this version."
 
 
