@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from tests.given_stack import BootedStack
+from tests.lxcs import UNITS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,3 +29,18 @@ class LxcStack(BootedStack):
     def pid(self) -> int:
         """Return the pid of the container's init, 0 where none runs."""
         return self.lxc.pid(self.name)
+
+
+class InnerStack(BootedStack):
+    """`reconciler` beside an LXC that has tiny-b as a service in a container."""
+
+    def __init__(self, folder: Path, lxc: Lxc) -> None:
+        self.lxc = lxc
+        self.name = lxc.name("inner")
+        launcher = lxc.launcher("inner")
+        words = {"kind": launcher.kind, **launcher.options, "service": "tiny.service"}
+        super().__init__(folder, json.dumps(words), lxc.booted)
+        lxc.create_booting(self.name, self.folder)
+        lxc.booted.write(
+            f"{UNITS}/tiny.service", f"[Service]\nExecStart={shlex.join(self.given)}\n"
+        )

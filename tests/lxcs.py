@@ -37,6 +37,10 @@ MAPPED = {
 }
 """Settings of a container whose users are other ones of its host, root too."""
 
+UNITS = "/run/inner"
+INNER = "[Unit]\nRequires=basic.target dbus.service systemd-journald.socket\nAfter=dbus.service\n"
+BOOTING = ("--system", "--unit=inner.target", "--log-target=console", "--show-status=no")
+
 
 class Lxc:
     """The LXC of a booted host, whose containers have a root of folders and links alone.
@@ -110,6 +114,21 @@ class Lxc:
             where = target.removeprefix("/")
             lines.append(f"lxc.mount.entry = {place} {where} none {how}bind,create=dir 0 0")
         return lines
+
+    def create_booting(self, name: str, folder: Path) -> None:
+        """Make a container that boots a systemd, whose units are those in UNITS."""
+        if not self.booted.path(UNITS).exists():
+            self.booted.run("cp", "-a", "/run/systemd/system", UNITS)
+            self.booted.write(f"{UNITS}/inner.target", INNER)
+        entry = "tmpfs run tmpfs mode=755 0 0"
+        self.create(
+            name,
+            ["/lib/systemd/systemd", *BOOTING],
+            folder,
+            ["/etc:/etc", f"{UNITS}:/units"],
+            lxc__mount__entry=entry,
+            lxc__environment="SYSTEMD_UNIT_PATH=/units",
+        )
 
     def _opened(self, place: str) -> str:
         """Mount a folder where every user of the host can reach it."""

@@ -12,7 +12,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import docker, lxc, lxc_words, procfs, properties, systemd
+from reconciler.onhost import docker, inner_systemd, lxc, lxc_words, procfs, properties, systemd
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 _FLAGS = "LLAMA_ARG_"
 _SET = "lxc.environment"
-_PROPERTIES = ("MainPID", "WorkingDirectory", "User", "Environment", "EnvironmentFiles")
+_PROPERTIES = (
+    "MainPID",
+    "ControlGroup",
+    "WorkingDirectory",
+    "User",
+    "Environment",
+    "EnvironmentFiles",
+)
 _AS_IS = "no-env-expand"
 _SYSTEMD, _SERVICE = "org.freedesktop.systemd1", "org.freedesktop.systemd1.Service"
 _OBJECT = "/org/freedesktop/systemd1/unit/"
@@ -85,7 +92,7 @@ def of_service(request: dict[str, Any], _: str) -> dict[str, Any]:
     beside = {
         "directory": state["WorkingDirectory"].lstrip("!-") or "/",
         "user": "" if scope == "user" else _other(state["User"]),
-        "adding": f"`systemctl {_mine(scope)}edit {name}`, then write there `[Service]`,"
+        "adding": f"{systemd.typed(scope, f'edit {name}')}, then write there `[Service]`,"
         f" `ExecStart=` and, on one line, `ExecStart={_typed(written, how)} ",
     }
     try:
@@ -93,10 +100,6 @@ def of_service(request: dict[str, Any], _: str) -> dict[str, Any]:
     except OSError as error:
         return {**beside, "problem": f"{error.filename}, its environment, cannot be read"}
     return {**beside, **seen}
-
-
-def _mine(scope: str) -> str:
-    return "--user " if scope == "user" else ""
 
 
 def _running(pid: int, path: str) -> dict[str, Any] | None:
@@ -130,14 +133,15 @@ def _other(user: str) -> str:
 
 def _shown(name: str, scope: str) -> State:
     wanted = f"--property={','.join(_PROPERTIES)}"
-    text = systemd.run(["systemctl", f"--{scope}", "--no-pager", "show", wanted, name], scope)
-    return properties.states(text, _PROPERTIES)[0]
+    argv = ["systemctl", systemd.whose(scope), "--no-pager", "show", wanted, name]
+    state = properties.states(systemd.run(argv, scope), _PROPERTIES)[0]
+    return inner_systemd.as_seen_outside(state, scope)
 
 
 def _started(name: str, scope: str) -> tuple[str, list[str], list[str]] | None:
     """Find the program that a service starts, its words, and how systemd reads them."""
     # `systemctl show` prints words without quotes, so that where each ends is not seen.
-    asked = ["busctl", f"--{scope}", "--json=short", "get-property", _SYSTEMD]
+    asked = ["busctl", systemd.whose(scope), "--json=short", "get-property", _SYSTEMD]
     text = systemd.run([*asked, _OBJECT + _label(name), _SERVICE, "ExecStartEx"], scope)
     commands = json.loads(text)["data"]
     if not commands:

@@ -31,12 +31,8 @@ _STOPPED = "STOPPED"
 _FOLDER = "lxc"
 
 
-def containers(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Answer for each container whether it could be started, and what runs of it."""
-    return {"containers": [_container(one) for one in request["containers"]]}
-
-
-def _container(one: dict[str, str]) -> dict[str, Any]:
+def look(one: dict[str, str]) -> dict[str, Any]:
+    """Answer whether a container could be started, and what runs of it."""
     keeper = lxc_words.keeper(one)
     file = file_of(keeper)
     unit = _unit(keeper, file) if file else None
@@ -237,15 +233,24 @@ def _members(pid: int) -> set[int]:
     return groups.below(lxc_words.group(pid)) | {pid}
 
 
+def init_pid(name: str) -> int:
+    """Find the pid of a container's init, 0 where none runs."""
+    return _told(name, f"container {name}")[1]
+
+
 def _state(keeper: Keeper) -> tuple[str, int]:
     """Ask LXC for the state of a container, and for the pid of its init, 0 where none runs."""
     # One that Proxmox VE has never started is not LXC's yet.
     if not os.path.exists(keeper.own):
         return _STOPPED, 0
-    done = _run(["lxc-info", "-n", keeper.name, "-s", "-p"], SECONDS)
+    return _told(keeper.name, keeper.what)
+
+
+def _told(name: str, what: str) -> tuple[str, int]:
+    done = _run(["lxc-info", "-n", name, "-s", "-p"], SECONDS)
     told = dict(line.split(":", 1) for line in done.out.splitlines() if ":" in line)
     if "State" not in told:
-        raise HostProblem(f"lxc-info does not tell of {keeper.what}: {done.said}")
+        raise HostProblem(f"lxc-info does not tell of {what}: {done.said}")
     return told["State"].strip(), int(told.get("PID", 0))
 
 

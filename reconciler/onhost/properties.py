@@ -14,6 +14,7 @@ import re
 State = dict[str, str]
 
 KEY = "LLAMA_API_KEY"
+_PROC = "/proc/"
 KEY_FLAGS = ("--api-key", "--api-key-file")
 FILE_LIMIT = 64 * 1024
 FILES_LIMIT = 64
@@ -81,8 +82,13 @@ def written_by_hand(state: State) -> list[str]:
     Only those that are there.
     """
     paths = [state["FragmentPath"], *words(state["DropInPaths"]), *environment_files(state)]
-    # A drop-in may be a link; what is edited is the file that it leads to.
-    return [path for path in map(os.path.realpath, filter(None, paths)) if os.path.exists(path)]
+    return [path for path in map(_edited, filter(None, paths)) if os.path.exists(path)]
+
+
+def _edited(path: str) -> str:
+    """Find the file that is edited where a drop-in is a link."""
+    # Through /proc a container's files are reached, whose links lead elsewhere from here.
+    return path if path.startswith(_PROC) else os.path.realpath(path)
 
 
 def key_source(state: State) -> str:

@@ -10,7 +10,16 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import commands, groups, ports, process, procfs, properties, results
+from reconciler.onhost import (
+    commands,
+    groups,
+    inner_systemd,
+    ports,
+    process,
+    procfs,
+    properties,
+    results,
+)
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -65,6 +74,11 @@ def services(request: dict[str, Any], _: str) -> dict[str, Any]:
 def _of_scope(wanted: list[dict[str, str]], scope: str) -> dict[str, dict[str, Any]]:
     names = [one["name"] for one in wanted if one["scope"] == scope]
     return {name: _service(name, scope, state) for name, state in zip(names, _states(names, scope))}
+
+
+def look(name: str, scope: str) -> dict[str, Any]:
+    """Answer whether one service could be started, and what runs of it."""
+    return _service(name, scope, shown(name, scope))
 
 
 def _service(name: str, scope: str, state: State) -> dict[str, Any]:
@@ -169,7 +183,9 @@ def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
         "modified_ns": _modified_ns(state),
         "key": properties.key_source(state),
     }
-    return answer if answer["problem"] else {**answer, **_looked_at(path, name, state)}
+    # The links of a container's files lead elsewhere from here.
+    is_hidden = answer["problem"] or inner_systemd.container(scope)
+    return answer if is_hidden else {**answer, **_looked_at(path, name, state)}
 
 
 def _looked_at(path: str, name: str, state: State) -> dict[str, Any]:
@@ -188,9 +204,11 @@ def _looked_at(path: str, name: str, state: State) -> dict[str, Any]:
 def _barred(name: str, scope: str, state: State) -> str:
     """Tell in words why systemd would not start a service, "" when it would try."""
     if state["LoadState"] == "not-found":
+        inside = inner_systemd.container(scope)
+        whose, option = (f"container {inside}", "service") if inside else (f"the {scope}", "unit")
         return (
-            f"there is no service {name} in the {scope}'s systemd; write it, or name another with"
-            " unit:"
+            f"there is no service {name} in {whose}'s systemd; write it, or name another with"
+            f" {option}:"
         )
     if state["LoadState"] != "loaded":
         return f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
@@ -286,15 +304,20 @@ def _states(names: list[str], scope: str) -> list[State]:
     text = systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
     told, asked = properties.states(text, _PROPERTIES), len(names)
     if len(told) == asked:
-        return told
+        return [inner_systemd.as_seen_outside(state, scope) for state in told]
     raise HostProblem(f"systemd told of {len(told)} services where it was asked about {asked}")
 
 
 def systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
     """Ask systemd something, or order it, and return what it said; raise HostProblem."""
-    argv = ["systemctl", f"--{scope}", "--no-pager"]
+    argv = ["systemctl", whose(scope), "--no-pager"]
     argv += [verb, *words] if verb.startswith("show") else _order(verb, *words)
     return run(argv, scope, may_fail=may_fail)
+
+
+def whose(scope: str) -> str:
+    """The flag that chooses among the managers of one machine."""
+    return "--user" if scope == "user" else "--system"
 
 
 def _order(verb: str, *words: str) -> list[str]:
@@ -306,7 +329,7 @@ def _order(verb: str, *words: str) -> list[str]:
 def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     """Run a program of systemd's and return what it said; raise HostProblem with its own words."""
     try:
-        done = commands.run(argv, SECONDS, _environment(scope))
+        done = commands.run(inner_systemd.entering(scope) + argv, SECONDS, _environment(scope))
     except FileNotFoundError:
         raise HostProblem(f"there is no {argv[0]} on this host: it does not run systemd") from None
     except commands.Late:
@@ -320,7 +343,7 @@ def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
 
 
 def _environment(scope: str) -> dict[str, str]:
-    if scope == "system":
+    if scope != "user":
         return _PLAIN
     return {**_PLAIN, "XDG_RUNTIME_DIR": runtime_directory()}
 
@@ -336,4 +359,5 @@ def _status(name: str, scope: str) -> str:
 
 def typed(scope: str, words: str) -> str:
     """Write a command of systemctl's as it is typed."""
-    return f"`systemctl --user {words}`" if scope == "user" else f"`systemctl {words}`"
+    mine = "--user " if scope == "user" else ""
+    return f"`{' '.join([*inner_systemd.entering(scope), 'systemctl'])} {mine}{words}`"

@@ -18,6 +18,7 @@ from tests import running
 from tests.composed import PROJECT, Project
 from tests.contracts.hosts import here, reached
 from tests.dockers import IMAGE, PROGRAMS
+from tests.lxcs import UNITS
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ OWNED_CONTAINERS = {
 """Containers of our own, likewise."""
 
 LXC = ("lxc", "pct")
+INNER = "service in lxc"
 
 OBEDIENT = "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
 
@@ -265,6 +267,35 @@ async def composed(way: str, dockerd: Dockerd, directory: Path) -> AsyncIterator
             project.remove()
 
 
+class InnerPlace(Place):
+    """The launcher of services in a container of LXC that boots a systemd."""
+
+    controller = ""
+
+    def __init__(self, access: Access, lxc_: Lxc) -> None:
+        self.lxc = lxc_
+        self.name = lxc_.name("inner")
+        kind = lxc_.launcher("inner")
+        options = {**kind.options, "service": "gemma3.service"}
+        kind = kind.model_copy(update={"options": options})
+        self._model = program("").model_copy(update={"launcher": kind})
+        super().__init__(lxc.Driver(access, [self._model]), access)
+        self.wanted = self._model
+
+    def model(self, text: str) -> ModelSpec:
+        self.lxc.booted.write(f"{UNITS}/gemma3.py", text)
+        self.define(f"ExecStart={INTERPRETER} -I -S -u /units/gemma3.py")
+        return self._model
+
+    def define(self, *lines: str) -> None:
+        self.lxc.booted.write(f"{UNITS}/gemma3.service", "\n".join(["[Service]", *lines, ""]))
+        if self.lxc.pid(self.name):
+            self.systemctl("daemon-reload")
+
+    def systemctl(self, *words: str) -> str:
+        return self.lxc.booted.run("lxc-attach", "-n", self.name, "--", "systemctl", *words)
+
+
 @asynccontextmanager
 async def processes(way: str, directory: Path) -> AsyncIterator[Place]:
     async with reached(way, directory) as access:
@@ -284,6 +315,16 @@ async def lxc_containers(made: Lxc, directory: Path) -> AsyncIterator[LxcPlace]:
         place = LxcPlace(access, made, directory)
         yield place
         made.remove(place.name)
+
+
+@asynccontextmanager
+async def inner_services(made: Lxc, directory: Path) -> AsyncIterator[InnerPlace]:
+    async with inside(made.booted, directory) as access:
+        place = InnerPlace(access, made)
+        made.create_booting(place.name, directory)
+        yield place
+        made.remove(place.name)
+        made.booted.path(f"{UNITS}/gemma3.service").unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -328,6 +369,8 @@ async def placed(name: str, fixture: Callable[[str], Any], directory: Path) -> A
     elif name in DOCKER:
         way, engine = DOCKER[name]
         made = containers(way, fixture(engine), directory)
+    elif name == INNER:
+        made = inner_services(fixture("lxc"), directory)
     elif name in LXC:
         made = lxc_containers(fixture(name), directory)
     elif name in OWNED_CONTAINERS:

@@ -21,12 +21,14 @@ from tests.booted import Booted
 from tests.contracts.hosts import WAYS
 from tests.contracts.places import (
     DOCKER,
+    INNER,
     INTERPRETER,
     LXC,
     OWNED,
     OWNED_CONTAINERS,
     SCOPES,
     ContainerPlace,
+    InnerPlace,
     LxcPlace,
     Place,
     ServicePlace,
@@ -63,7 +65,7 @@ async def service(
         yield one
 
 
-@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, *OWNED_CONTAINERS, *LXC, "compose"])
+@pytest.fixture(params=[*WAYS, *SCOPES, *OWNED, *DOCKER, *OWNED_CONTAINERS, *LXC, INNER, "compose"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with placed(request.param, request.getfixturevalue, tmp_path) as one:
         yield one
@@ -118,7 +120,7 @@ async def test_the_owner_of_a_port_is_its_unit_then_none(place: Place) -> None:
 
 
 async def test_the_log_is_what_the_unit_wrote_last(place: Place) -> None:
-    if isinstance(place, ServicePlace):
+    if isinstance(place, ServicePlace | InnerPlace):
         place.define("ExecStart=/bin/true")
     elif isinstance(place, ContainerPlace | LxcPlace):
         place.define(["/bin/true"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.booted import booted_systemd
-from tests.lxc_stack import LxcStack
+from tests.lxc_stack import InnerStack, LxcStack
 from tests.lxcs import Lxc
 from tests.pcts import Pct
 from tests.stack import ending
@@ -55,3 +55,21 @@ def test_a_container_that_cannot_start_leaves_the_model_before_in_service(here: 
     assert f"{here.name} did not start: " in here.apply(3).stdout
     assert here.pid() == 0
     assert list(here.engines()) == ["tiny-a"]
+
+
+def test_a_service_in_a_container_and_a_process_take_turns(lxc: Lxc, tmp_path: Path) -> None:
+    here = InnerStack(tmp_path, lxc)
+    with ending(here):
+        here.desire("tiny-b")
+        here.apply()
+        container = lxc.pid(here.name)
+        assert here.talk()["prompt_n"] > 1
+        here.desire("tiny-a")
+        here.apply()
+        assert list(here.engines()) == ["tiny-a"]
+        assert lxc.pid(here.name) == container, "it stays up"
+        here.desire("tiny-b")
+        here.apply()
+        assert here.engines() == {}
+        assert here.talk()["prompt_n"] == 1, "its conversation came back"
+    lxc.remove(here.name)

@@ -1,7 +1,7 @@
 """Start and stop containers of LXC that exist already, on the host's network.
 
-A container is started and stopped as a whole. What it runs is its own, and it runs as defined
-unless its file is newer than its init.
+A container is started and stopped as a whole, or stays up while a service in it is. What it runs is
+its own, and it runs as defined unless its file is newer than its init.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconciler.drivers.launchers.shared.lxc import LxcUnits
+from reconciler.drivers.launchers.shared.lxc import LxcUnits, service_option
 from reconciler.model.onhost.lxc import GivenLxc
 from reconciler.model.place import Inside
 from reconciler.model.spec import Capabilities
@@ -31,6 +31,7 @@ class Options(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         description="The container; that of the model's name unless it is named.",
     )
+    service: str | None = service_option
 
 
 def inside(options: Options, model_name: str) -> Inside:
@@ -46,4 +47,6 @@ class Driver(LxcUnits):
     def given(self, launcher: Kind, model_name: str) -> GivenLxc:
         """Name the container that a model's options mean."""
         options = Options.model_validate(launcher.options)
-        return GivenLxc(name=options.name or model_name, keeper="lxc")
+        return GivenLxc(
+            name=options.name or model_name, keeper="lxc", service=options.service or ""
+        )

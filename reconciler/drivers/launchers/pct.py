@@ -1,7 +1,7 @@
 """Start and stop containers of Proxmox VE that exist already, on their node's network.
 
-A container is started and stopped as a whole. What it runs is its own, and it runs as defined
-unless some of its configuration waits for the next start.
+A container is started and stopped as a whole, or stays up while a service in it is. What it runs is
+its own, and it runs as defined unless some of its configuration waits for the next start.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconciler.drivers.launchers.shared.lxc import LxcUnits
+from reconciler.drivers.launchers.shared.lxc import LxcUnits, service_option
 from reconciler.model.onhost.lxc import GivenLxc
 from reconciler.model.place import Inside
 from reconciler.model.spec import Capabilities
@@ -27,6 +27,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ct: int = Field(ge=100, le=999999999, description="The number of the container (VMID).")
+    service: str | None = service_option
 
 
 def inside(options: Options, _: str) -> Inside:
@@ -42,4 +43,4 @@ class Driver(LxcUnits):
     def given(self, launcher: Kind, _: str) -> GivenLxc:
         """Name the container that a model's options mean."""
         options = Options.model_validate(launcher.options)
-        return GivenLxc(name=str(options.ct), keeper="pct")
+        return GivenLxc(name=str(options.ct), keeper="pct", service=options.service or "")

@@ -8,10 +8,14 @@ from reconciler.model.onhost import Action, InDoubt, Question
 
 
 class GivenLxc(Value):
-    """A container of LXC by its name, which for Proxmox VE is its number, and whose it is."""
+    """A container of LXC by its name, which for Proxmox VE is its number, and whose it is.
+
+    With a `service`, that is meant, as the systemd inside knows it.
+    """
 
     name: str
     keeper: Literal["lxc", "pct"]
+    service: str = ""
 
 
 class AskLxc(Question):

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from reconciler.drivers.launchers.shared.given import GivenUnits
 from reconciler.model.onhost.lxc import AskLxc, AskLxcCommand, AskLxcLog, StartLxc, StopLxc
+
+service_option = Field(
+    default=None,
+    pattern=r"^[A-Za-z0-9:_.@\\-]+\.service$",
+    description="The systemd service in the container that is started and stopped; without one the"
+    " container is.",
+)
 
 
 class LxcUnits(GivenUnits):
