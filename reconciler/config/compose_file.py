@@ -33,8 +33,9 @@ def read(path: str, environment: Mapping[str, str]) -> ComposeText:
     lines = {key: one.line for key, one in {**document.values, **document.keys}.items()}
     names = dict.fromkeys(_files(document.value))
     files = {name: _variables(place.parent / name) for name in names}
-    folder = str(place.absolute().parent)
-    return ComposeText(path, folder, document.value, lines, {**beside, **environment}, files)
+    return ComposeText(
+        path, str(place.absolute()), document.value, lines, {**beside, **environment}, files
+    )
 
 
 def _document(path: Path) -> Document:

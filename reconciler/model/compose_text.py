@@ -13,14 +13,14 @@ Variables = Mapping[str, str]
 class ComposeText(NamedTuple):
     """The value of a compose file as it is written, and in which line each of its parts stands.
 
-    `path` is how it was named, and `folder` where it lies.
+    `path` is how it was named, and `file` its whole path.
 
     `variables` are those of the environment and of the `.env` beside it; `files` those of each file
     that a service takes its environment from, None of one that cannot be read.
     """
 
     path: str
-    folder: str
+    file: str
     value: JsonValue
     lines: Mapping[KeyPath, int]
     variables: Variables

@@ -22,15 +22,19 @@ def test_a_service_becomes_a_model_at_its_published_port(tmp_path: Path) -> None
     report = of_compose(FIXTURES / "one_service.yaml")
     (model,) = read_back(report, tmp_path).values()
     assert (model.name, model.port) == ("coder", 9001)
-    assert model.launcher.options["container"] == "imports-coder-1"
+    assert model.launcher.kind == "compose"
+    assert model.launcher.options == {
+        "project": "imports", "service": "coder", "socket": None,
+        "file": str(FIXTURES / "one_service.yaml"),
+    }  # fmt: skip
     assert model.engine.options["weights"] == "/models/coder-q4.gguf"
     assert model.engine.options["args"] == ["-ngl", "99", "-fa", "on", "--jinja"]
     assert rows(report) == {
-        ("container imports-coder-1", "model coder", "carried"),
+        ("service coder of imports", "model coder", "carried"),
         ("one_service.yaml:5", "port 9001", "carried"),
         ("one_service.yaml:4", "restart: unless-stopped", "carried"),
         ("one_service.yaml:2", "deploy, volumes", "carried"),
-        ("one_service.yaml:2", "container", "changed"),
+        ("one_service.yaml:2", "container", "carried"),
         ("one_service.yaml:2", "conversations", "left out"),
         ("one_service.yaml:17", "chat: image nginx:1.27", "left out"),
     }
@@ -42,21 +46,10 @@ def test_a_container_that_exists_is_found_by_its_labels_and_tells_what_is_true(
     made = container(name="llm_coder_1", project="imports", service="coder", port=9001)
     report = of_compose(FIXTURES / "one_service.yaml", machine(containers=(made,)))
     (model,) = read_back(report, tmp_path).values()
-    assert (model.launcher.options["container"], model.name) == ("llm_coder_1", "coder")
+    assert (model.launcher.kind, model.name) == ("compose", "coder")
+    assert model.launcher.options["file"] is None
     assert model.engine.options["context"] == 8192
     assert "container" not in {key for _, key, _ in rows(report)}
-
-
-@pytest.mark.parametrize(
-    ("network", "expected"),
-    [("network_mode: host", "host"), ("ports: ['80:8080']", "host"), ("ports: ['80:81']", "own")],
-)
-def test_a_service_that_no_port_leads_to_is_reached_by_its_own_address(
-    tmp_path: Path, network: str, expected: str
-) -> None:
-    keys = f"{{image: llama.cpp:server, command: -m /m.gguf, {network}}}"
-    (model,) = read_back(of_compose(services(tmp_path, f"  a: {keys}\n")), tmp_path).values()
-    assert model.launcher.options["network"] == expected
 
 
 def test_variables_come_from_all_their_places_and_no_key_is_written(tmp_path: Path) -> None:

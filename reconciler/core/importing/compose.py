@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from posixpath import basename
+from posixpath import basename, dirname
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -20,9 +20,10 @@ from reconciler.core.importing.imported import (
     why_no_model,
 )
 from reconciler.core.importing.interpolation import interpolated
-from reconciler.core.onboarding.kept import Kept, docker, network
+from reconciler.core.onboarding.kept import Kept
+from reconciler.core.onboarding.kept import compose as compose_launcher
 from reconciler.model.compose_text import ComposeText
-from reconciler.model.found_container import FoundContainer, Network
+from reconciler.model.found_container import FoundContainer
 from reconciler.model.importing import ImportRow
 from reconciler.model.machine import KEY_VARIABLE, Machine, Server
 from reconciler.model.origin import Container
@@ -67,7 +68,7 @@ def _services(value: JsonValue) -> Iterator[ComposeService]:
 def _name(keys: Mapping[str, JsonValue], text: ComposeText) -> str:
     """Find the name of a project: as the file or the environment says, or that of its folder."""
     told = keys.get("name") or text.variables.get("COMPOSE_PROJECT_NAME")
-    plain = str(told or basename(text.folder)).lower()
+    plain = str(told or basename(dirname(text.file))).lower()
     return re.sub(r"[^a-z0-9_-]", "", plain).lstrip("_-")
 
 
@@ -95,24 +96,25 @@ def _unit(project: _Project, service: ComposeService) -> ImportedUnit | None:
     if _why_not(project, service) is not None:
         return None
     container = _container(project, service)
-    if container is not None:
-        unit = unit_of(container, project.machine)
-        rows = [*_rows(project, service), *unit.rows]
-        return unit._replace(name=service.name, rows=tuple(rows))
-    return _not_made(project, service)
+    if container is None:
+        return _not_made(project, service)
+    unit = unit_of(container, project.machine)
+    launcher = compose_launcher(project.name, service.name, container.socket, project.machine)
+    kept = Kept(f"service {service.name} of {project.name}", launcher)
+    rows = (*_rows(project, service), *unit.rows)
+    return unit._replace(name=service.name, kept=kept, rows=rows)
 
 
 def _not_made(project: _Project, service: ComposeService) -> ImportedUnit:
     """Describe a service that has no container yet, by what the file says."""
     where = _where(project, service)
     flags = _flags(project, service)
-    name = service.container or f"{project.name}-{service.name}-1"
     made = ImportRow(
         where=where,
         key="container",
-        became="changed",
-        why=f"it does not exist yet, and is expected to be called {name}",
-        instead=f"`docker compose -f {project.text.path} create {service.name}` makes it",
+        became="carried",
+        why="it does not exist yet, and compose makes it at its first start",
+        instead="pull its image before: nothing is pulled for a start",
     )
     server = Server(
         pid=0,
@@ -124,12 +126,14 @@ def _not_made(project: _Project, service: ComposeService) -> ImportedUnit:
         mapped=(),
         variables=(),
         model=None,
-        container=Container(runtime="docker", name=name),
+        container=Container(runtime="docker", name=service.name),
+    )
+    place = next((one.socket for one in project.machine.engines), "")
+    launcher = compose_launcher(project.name, service.name, place, project.machine)
+    kept = Kept(
+        f"service {service.name} of {project.name}", {**launcher, "file": project.text.file}
     )
     rows = (*_rows(project, service), made, *of_flags(where, flags))
-    place = next((one.socket for one in project.machine.engines), "")
-    launcher = {**docker(name, place, project.machine), **network(_network(service, flags))}
-    kept = Kept(f"container {name}", launcher)
     return ImportedUnit(service.name, server, kept, rows, _outside(project, service, flags))
 
 
@@ -148,16 +152,9 @@ def _port(service: ComposeService, flags: Sequence[str]) -> int:
     return next(published, inside)
 
 
-def _network(service: ComposeService, flags: Sequence[str]) -> Network:
-    if service.is_on_host:
-        return "host"
-    is_published = any(one.inside == told_port(flags) for one in service.published)
-    return "published" if is_published else "own"
-
-
 def _outside(project: _Project, service: ComposeService, flags: Sequence[str]) -> dict[str, str]:
     """Find the files that flags name on the host."""
-    mounts = service.mounts(project.text.folder)
+    mounts = service.mounts(dirname(project.text.file))
     words = [part for word in flags for part in word.split("=", 1) if part.startswith("/")]
     above = {word: [at for at in mounts if word.startswith(f"{at}/")] for word in words}
     return {

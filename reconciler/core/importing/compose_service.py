@@ -34,19 +34,9 @@ class ComposeService(NamedTuple):
         return _word(self.keys.get("image"))
 
     @property
-    def container(self) -> str:
-        """The name of its container, empty where compose makes one."""
-        return _word(self.keys.get("container_name"))
-
-    @property
     def restart(self) -> str:
         """When its engine starts it again by itself."""
         return _word(self.keys.get("restart")) or "no"
-
-    @property
-    def is_on_host(self) -> bool:
-        """Whether it has the network of its host."""
-        return self.keys.get("network_mode") == "host"
 
     @property
     def flags(self) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from reconciler.model.found_container import FoundContainer, Network
+from reconciler.model.found_container import FoundContainer
 from reconciler.model.machine import Machine, Server
 from reconciler.model.origin import ROOT, Service
 
@@ -38,20 +38,30 @@ def of_service(service: Service, user: str) -> Kept:
 
 def of_container(container: FoundContainer, machine: Machine) -> Kept:
     """Describe a container of a host."""
-    launcher = {**docker(container.name, container.socket, machine), **network(container.network)}
+    launcher = {**docker(container.name, container.socket, machine), **_network(container)}
     return Kept(f"container {container.name}", launcher, tuple(_of_container(container)))
 
 
 def docker(container: str, place: str, machine: Machine) -> Mapping[str, str]:
-    """Write the launcher of a container; its engine is named where another one is usually meant."""
+    """Write the launcher of a container."""
+    return {"kind": "docker", "container": container, **_engine(place, machine)}
+
+
+def compose(project: str, service: str, place: str, machine: Machine) -> Mapping[str, str]:
+    """Write the launcher of a service of a compose project."""
+    which = {"kind": "compose", "project": project, "service": service}
+    return {**which, **_engine(place, machine)}
+
+
+def _engine(place: str, machine: Machine) -> Mapping[str, str]:
+    """Name the engine at a socket, where another one is usually meant."""
     usual = any(one.usual and one.socket == place for one in machine.engines)
-    socket = {} if usual or not place else {"socket": place}
-    return {"kind": "docker", "container": container, **socket}
+    return {} if usual or not place else {"socket": place}
 
 
-def network(of: Network) -> Mapping[str, str]:
-    """Write that a container is reached by its own address, if no port of the host leads there."""
-    return {"network": "own"} if of == "own" else {}
+def _network(container: FoundContainer) -> Mapping[str, str]:
+    """Write that a container has to be reached by its own address."""
+    return {"network": "own"} if container.network == "own" else {}
 
 
 def _of_container(container: FoundContainer) -> Iterator[str]:
