@@ -12,8 +12,9 @@ import os
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.onhost import docker, docker_log, docker_settings
+from reconciler.onhost import docker, docker_log, docker_settings, podman_settings
 from reconciler.onhost.docker_container import LABEL, HeldContainer, Inspected, runs
+from reconciler.onhost.docker_dialect import PODMAN
 from reconciler.onhost.problem import HostProblem
 
 _OK, _CREATED, _NOT_FOUND = 200, 201, 404
@@ -195,8 +196,12 @@ def _give(folder: str, user: str) -> None:
 
 def _made(one: HeldContainer, body: dict[str, Any]) -> HeldContainer:
     """Create a container, and mean it by its id, so that no other is started or removed."""
-    place = f"/containers/create?name={quote(one.name, safe='')}"
-    answer = one.ask_engine("POST", place, body=body)
+    if one.dialect is PODMAN:
+        asked = podman_settings.body(one.name, body)
+        answer = one.ask_engine("POST", podman_settings.PLACE, body=asked)
+    else:
+        place = f"/containers/create?name={quote(one.name, safe='')}"
+        answer = one.ask_engine("POST", place, body=body)
     if answer.status != _CREATED:
         # The only one of that name that can have come since it was looked for.
         taken = one.inspected() is not None
@@ -211,7 +216,12 @@ def _refused(one: HeldContainer, said: str) -> str:
 def _compare(made: HeldContainer, body: dict[str, Any]) -> None:
     """Raise HostProblem where an engine left out what a container was asked to have."""
     seen = made.inspected()
-    dropped = docker_settings.dropped(body, seen) if seen is not None else "the container"
+    names_devices = made.dialect is PODMAN
+    dropped = (
+        docker_settings.dropped(body, seen, names_devices=names_devices)
+        if seen is not None
+        else "the container"
+    )
     if not dropped:
         return
     advice = (

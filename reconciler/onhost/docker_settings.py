@@ -129,10 +129,15 @@ def _request(name: str) -> dict[str, Any]:
     return {"Driver": "nvidia", "DeviceIDs": [name], "Capabilities": [["gpu"]]}
 
 
-def dropped(asked: dict[str, Any], seen: dict[str, Any]) -> str:
-    """Tell what an engine left out without a word, "" where a container has all of it."""
+def dropped(asked: dict[str, Any], seen: dict[str, Any], *, names_devices: bool = False) -> str:
+    """Tell what an engine left out without a word, "" where a container has all of it.
+
+    An engine that `names_devices` finds out at the start which of them there are.
+    """
     wanted, given = asked["HostConfig"], seen["HostConfig"]
-    if len(given.get("DeviceRequests") or ()) < len(wanted.get("DeviceRequests", ())):
+    if not names_devices and len(given.get("DeviceRequests") or ()) < len(
+        wanted.get("DeviceRequests", ())
+    ):
         return "the request for a GPU"
     there = {one["PathInContainer"] for one in given.get("Devices") or ()}
     for one in wanted.get("Devices", ()):

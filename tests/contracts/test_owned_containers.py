@@ -207,16 +207,26 @@ async def test_a_card_that_cannot_be_given_is_told_and_nothing_is_left(
     said = await refused(owned, owned.running("/bin/sleep", "60", devices="all"))
     expected = {
         "docker": f"container {NAME} did not start; dockerd says: could not select device driver",
-        "podman": (
-            f"podman 4[.0-9]* left out the request for a GPU of container {NAME}; make the"
-            " container yourself"
-        ),
+        "podman": f"container {NAME} did not start; podman says: .*CDI devices nvidia.com/gpu=all",
     }
     assert re.search(expected[owned.dockerd.command], said)
     assert f"/{NAME}" not in names(owned.dockerd)
     named = owned.running("/bin/sleep", "60", devices=["nvidia.com/gpu=0", "GPU-1"])
     assert NAME in await refused(owned, named)
     assert f"/{NAME}" not in names(owned.dockerd)
+
+
+async def test_podman_gives_a_device_by_its_name(podman: Dockerd, tmp_path: Path) -> None:
+    async with owned_containers("thread", podman, tmp_path) as owned:
+        wanted = owned.running(
+            *running.PYTHON, OBEDIENT + running.SLEEPER, devices=["example.com/gpu=all"], ipc="host"
+        )
+        started = await owned.launcher.start(wanted, MARK)
+        identity = UnitIdentity.model_validate(started["identity"])
+        environment = await anyio.Path(f"/proc/{identity.pid}/environ").read_bytes()
+        assert b"EXAMPLE_GPU=all" in environment
+        await owned.said()
+        await owned.stop(identity, 5)
 
 
 async def test_a_program_that_is_missing_leaves_nothing_behind(owned: OwnedContainerPlace) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.onhost import contact, docker_settings
+from reconciler.onhost import contact, docker_settings, podman_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,3 +99,24 @@ def test_in_a_rootless_engine_this_account_is_root(tmp_path: Path) -> None:
         assert docker_settings.own_user(str(socket)) == f"0:{os.getegid()}"
         os.chown(socket, 1000, 1000)
     assert docker_settings.own_user(str(socket)) == "0:0"
+
+
+def test_podman_is_asked_in_its_own_words() -> None:
+    volumes = ["/data:/data:ro", "cache:/cache:rw,z", "/plain:/plain"]
+    asked = made(devices=["nvidia.com/gpu=0", "GPU-1"], volumes=volumes, ipc="host")
+    asked = {**asked, "Env": ["A=b=c"], "Labels": {"x": "y"}}
+    body = podman_settings.body("reconciler-m", asked)
+    assert [one["path"] for one in body["devices"]] == ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-1"]
+    assert {one["Destination"]: one["Options"] for one in body["mounts"]} == {
+        "/host/models/m": ["rbind"],
+        "/host/models/m/slots": ["rbind"],
+        "/kv/m": ["rbind"],
+        "/data": ["rbind", "ro"],
+        "/plain": ["rbind"],
+    }
+    assert body["volumes"] == [{"Name": "cache", "Dest": "/cache", "Options": ["rw", "z"]}]
+    assert (body["env"], body["ipcns"]) == ({"A": "b=c"}, {"nsmode": "host"})
+    assert not {"entrypoint", "shm_size"} & body.keys()
+    asked["HostConfig"].update(DeviceRequests=[EVERY], Devices=[{"PathOnHost": "/dev/kfd"}])
+    body = podman_settings.body("reconciler-m", asked)
+    assert [one["path"] for one in body["devices"]] == ["/dev/kfd", "nvidia.com/gpu=all"]
