@@ -33,7 +33,9 @@ _PUBLISHERS = {
 """Programs that listen for a container with a network of its own, by their names."""
 
 _ENGINES = ("docker", "podman")
-_CLIENTS = ("docker", "podman", "nerdctl")
+CLIENTS = ("docker", "podman", "nerdctl")
+"""Programs that start a container and wait for it."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
@@ -120,7 +122,7 @@ def _ends_with(typed: list[str], started: list[str]) -> bool:
 
 
 def _is_client(words: list[str]) -> bool:
-    return any(os.path.basename(word) in _CLIENTS for word in words[:2])
+    return any(os.path.basename(word) in CLIENTS for word in words[:2])
 
 
 def _named(words: list[str]) -> str:

@@ -12,7 +12,16 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import docker, inner_systemd, lxc, lxc_words, procfs, properties, systemd
+from reconciler.onhost import (
+    containers,
+    docker,
+    inner_systemd,
+    lxc,
+    lxc_words,
+    procfs,
+    properties,
+    systemd,
+)
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -88,6 +97,9 @@ def of_service(request: dict[str, Any], _: str) -> dict[str, Any]:
         return {"problem": f"{name} runs nothing"}
     pid = int(state["MainPID"] or 0)
     path, argv, how = started
+    client = os.path.basename(path)
+    if client in containers.CLIENTS:
+        return {"problem": f"{name} runs a container ({client}), into which is not looked here"}
     written = [path, *argv[1:]]
     beside = {
         "directory": state["WorkingDirectory"].lstrip("!-") or "/",

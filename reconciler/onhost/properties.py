@@ -30,7 +30,10 @@ def states(text: str, names: tuple[str, ...]) -> list[State]:
 
     The lines of a property that has several stay together.
     """
-    return [_state(block, names) for block in text.strip("\n").split("\n\n")]
+    text = text.strip("\n")
+    # All begin with the same property; the words of a program may hold an empty line too.
+    first = re.escape(text.partition("=")[0])
+    return [_state(block, names) for block in re.split(rf"\n\n(?={first}=)", text)]
 
 
 def _state(block: str, names: tuple[str, ...]) -> State:

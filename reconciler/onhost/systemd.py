@@ -38,6 +38,7 @@ _PROPERTIES = (
     "SubState",
     "Job",
     "MainPID",
+    "NotifyAccess",
     "InvocationID",
     "NRestarts",
     "ControlGroup",
@@ -210,6 +211,8 @@ def _barred(name: str, scope: str, state: State) -> str:
             f"there is no service {name} in {whose}'s systemd; write it, or name another with"
             f" {option}:"
         )
+    if state["LoadState"] == "masked":
+        return f"{name} is masked; {typed(scope, f'unmask {name}')} lets it start"
     if state["LoadState"] != "loaded":
         return f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
     # It would start what the file said before.
@@ -226,12 +229,17 @@ def _unit(state: State) -> dict[str, Any] | None:
     main = _main(state)
     return {
         "identity": main or _no_process(state),
-        "members": sorted(groups.below(state["ControlGroup"])),
+        # A container's processes may have a control group of their own.
+        "members": sorted(groups.below(state["ControlGroup"]).union(_offspring(main))),
         "leader": main is not None or _is_starting(state),
         "restarts": int(state["NRestarts"] or 0),
         "argv": procfs.argv(main["pid"]) if main else [],
         **_times(procfs.process(main["pid"]) if main else None, state),
     }
+
+
+def _offspring(main: dict[str, Any] | None) -> list[int]:
+    return procfs.offspring(main["pid"]) if main else []
 
 
 def _is_starting(state: State) -> bool:
@@ -257,7 +265,9 @@ def _times(one: procfs.Process | None, state: State) -> dict[str, Any]:
 
 def _main(state: State) -> dict[str, Any] | None:
     """Identify a service's main process, None when it has none."""
-    pid = int(state["MainPID"] or 0)
+    # Any process of such a service may still say which one it is, as conmon does for podman.
+    is_open = state["NotifyAccess"] == "all" and state["ActiveState"] == "activating"
+    pid = 0 if is_open else int(state["MainPID"] or 0)
     one = process.identity(pid) if pid > 1 else None
     return {**one, "invocation": state["InvocationID"]} if one else None
 

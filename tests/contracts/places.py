@@ -131,6 +131,7 @@ class ServicePlace(Place):
         self._units = "/run/user/0/systemd/user" if scope == "user" else "/run/systemd/system"
         self._systemctl = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", f"--{scope}")
         self.booted = booted
+        self.launcher: systemd.Driver
         super().__init__(systemd.Driver(access, [self._model]), access)
         self.wanted = self._model
 

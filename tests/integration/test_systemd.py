@@ -56,6 +56,13 @@ def test_a_service_that_was_there_before_is_adopted(here: ServiceStack) -> None:
     assert here.booted.shows("tiny", "MainPID") == before
 
 
+def test_a_service_that_a_boot_started_gives_way_to_what_is_wanted(here: ServiceStack) -> None:
+    here.booted.run("systemctl", "start", "tiny")
+    until(here.listens, COMMAND_SECONDS)
+    here.apply()
+    assert (here.serves(), list(here.engines())) == (False, ["tiny-a"])
+
+
 def test_a_changed_service_is_started_again_once_systemd_knows(here: ServiceStack) -> None:
     here.desire("tiny-b")
     here.apply()

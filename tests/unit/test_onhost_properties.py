@@ -53,7 +53,10 @@ def test_words_in_quotes_are_read_as_they_were_written(printed: str, meant: list
 def test_every_line_of_a_list_counts_and_units_are_told_apart() -> None:
     listed = ("/a (ignore_errors=no)", "/b (ignore_errors=yes)")
     one, other = states(
-        "\n".join(f"EnvironmentFiles={line}" for line in listed) + "\n\nFragmentPath=/c", NAMES
+        "Job=1\n"
+        + "\n".join(f"EnvironmentFiles={line}" for line in listed)
+        + "\n\nan empty line above, in the words of a program\n\nJob=2\nFragmentPath=/c",
+        NAMES,
     )
     assert one["EnvironmentFiles"].splitlines() == [*listed]
     assert (one["FragmentPath"], other["FragmentPath"], other["EnvironmentFiles"]) == ("", "/c", "")

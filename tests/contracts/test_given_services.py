@@ -1,0 +1,136 @@
+"""What the launcher of services promises of odd ones: masked, hanging, or running a container."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.errors import DriverError
+from reconciler.model.facts import Known, Mark
+from tests import running
+from tests.contracts.places import OBEDIENT, ServicePlace, services
+from tests.dockers import IMAGE, PROGRAMS
+from tests.needs import program
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.booted import Booted
+
+MARK = Mark(**running.mark("gemma3"))
+SCOPED = "ExecStart=/bin/sh -c 'systemd-run --scope --quiet /bin/sleep 60 & exec sleep 60'"
+
+CONTAINERS = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+netns = "host"
+pids_limit = 0
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+EMPTY = """
+mkdir -p {0}/empty && cd {0}/empty
+mkdir -p usr etc tmp proc sys dev run root opt var
+for link in bin lib lib64 sbin; do ln -s usr/$link $link; done
+cp /etc/ld.so.cache etc/
+tar -c . | podman import -q - {1}
+"""
+
+
+@pytest.fixture
+async def place(booted: Booted, tmp_path: Path) -> AsyncIterator[ServicePlace]:
+    async with services("system", booted, tmp_path) as one:
+        yield one
+
+
+async def test_a_service_that_is_masked_is_not_started_and_says_what_unmasks_it(
+    place: ServicePlace,
+) -> None:
+    place.systemctl("mask", "--runtime", "gemma3.service")
+    try:
+        fact = await place.launcher.binary(place.wanted)
+        with pytest.raises(DriverError, match="is masked"):
+            await place.launcher.start(place.wanted, MARK)
+    finally:
+        place.systemctl("unmask", "--runtime", "gemma3.service")
+    assert isinstance(fact, Known)
+    assert fact.value.problem == (
+        "gemma3.service is masked; `systemctl unmask gemma3.service` lets it start"
+    )
+
+
+async def test_a_service_whose_own_way_to_stop_hangs_is_ended_all_the_same(
+    place: ServicePlace,
+) -> None:
+    place.define(
+        "ExecStart=/bin/sleep 60", "ExecStop=/bin/sleep infinity", "TimeoutStopSec=infinity"
+    )
+    await place.launcher.start(place.wanted, MARK)
+    (unit,) = await place.ours()
+    assert (await place.launcher.stop(unit, 0.1))["rungs"] == ["term", "kill"]
+    assert await place.ours() == []
+
+
+async def test_what_a_service_starts_in_another_control_group_is_its_unit(
+    place: ServicePlace,
+) -> None:
+    place.define(SCOPED)
+    await place.launcher.start(place.wanted, MARK)
+    running.until(lambda: "run-" in place.systemctl("list-units", "--type=scope", "--plain"))
+    (unit,) = await place.ours()
+    assert len(unit.members) == 2
+    place.systemctl("stop", "run-*.scope")
+    await place.launcher.stop(unit, 5)
+
+
+def podman(place: ServicePlace, folder: Path) -> list[str]:
+    """Lay out a podman that works in a folder, with the image; give its variables."""
+    program("podman")
+    program("crun")
+    (folder / "containers.conf").write_text(CONTAINERS)
+    (folder / "storage.conf").write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+    )
+    (folder / "registries.conf").write_text("unqualified-search-registries = []\n")
+    variables = [
+        f"CONTAINERS_CONF={folder}/containers.conf",
+        f"CONTAINERS_STORAGE_CONF={folder}/storage.conf",
+        f"CONTAINERS_REGISTRIES_CONF={folder}/registries.conf",
+        "XDG_RUNTIME_DIR=/run",
+    ]
+    place.booted.run("env", *variables, "sh", "-euc", EMPTY.format(folder, IMAGE))
+    return variables
+
+
+async def test_a_service_that_podman_writes_is_its_container_and_nothing_of_it_is_left(
+    place: ServicePlace, tmp_path: Path
+) -> None:
+    """As `podman generate systemd --new` writes it: the container is made and removed with it."""
+    variables = podman(place, tmp_path)
+    run = ["env", *variables, "podman"]
+    mounts = [word for mount in PROGRAMS for word in ("-v", mount)]
+    argv = [sys.executable, "-I", "-S", "-u", "-c", OBEDIENT + running.LISTENER]
+    place.booted.run(*run, "create", "--name", "gemma3", "--network=host", *mounts, IMAGE, *argv)
+    written = place.booted.run(*run, "generate", "systemd", "--new", "--name", "gemma3")
+    place.booted.run(*run, "rm", "gemma3")
+    # A control group of its own takes a program in the kernel, which may not be loaded everywhere.
+    own = written.replace("--cgroups=no-conmon", "--cgroups=disabled")
+    beside = "\n".join(f"Environment={one}" for one in variables)
+    place.booted.define("gemma3.service", own.replace("[Service]", f"[Service]\n{beside}"))
+    await place.launcher.start(place.wanted, MARK)
+    (unit,) = await place.ours()
+    assert (unit.leader, unit.runs(place.wanted)) == (True, True)
+    assert "conmon" in unit.argv[0]
+    told = await place.launcher.command(place.wanted)
+    assert isinstance(told, Known)
+    assert told.value.problem.startswith("gemma3.service runs a container (podman)")
+    inside = [pid for pid in unit.members if pid != unit.identity.pid]
+    assert len(inside) == 1
+    assert (await place.launcher.stop(unit, 5))["rungs"] == ["term"]
+    assert await place.ours() == []
+    assert place.booted.run(*run, "ps", "-aq") == ""
