@@ -42,6 +42,17 @@ INNER = "[Unit]\nRequires=basic.target dbus.service systemd-journald.socket\nAft
 BOOTING = ("--system", "--unit=inner.target", "--log-target=console", "--show-status=no")
 
 
+def apart(address: str) -> dict[str, str]:
+    """Settings of a container with a network of its own, and what it listens at."""
+    return {
+        "lxc__net__0__type": "veth",
+        "lxc__net__0__veth__mode": "router",
+        "lxc__net__0__flags": "up",
+        "lxc__net__0__ipv4__address": f"{address}/32",
+        "lxc__net__0__ipv4__gateway": "dev",
+    }
+
+
 class Lxc:
     """The LXC of a booted host, whose containers have a root of folders and links alone.
 

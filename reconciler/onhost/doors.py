@@ -5,12 +5,14 @@ Its network is seen through its first process, whose sockets /proc shows to ever
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
-from reconciler.onhost import docker, origins, procfs, sockets
+from reconciler.onhost import docker, lxc, lxc_words, origins, procfs, sockets
 from reconciler.onhost.problem import HostProblem
 
 LOOPBACK = "127.0.0.1"
+_IPV4 = re.compile(r"[\d.]+")
 _TABLES = ("tcp", "tcp6")
 _OWN_LOOPBACK = (b"0100007F", b"00000000000000000000000001000000")
 """127.0.0.1 and ::1, as the kernel writes them."""
@@ -73,5 +75,14 @@ def _of_docker(inside: dict[str, str]) -> Network | None:
     return Network(pid, next(iter(addresses), ""))
 
 
-_NETWORKS = {"docker": _of_docker}
+def _of_lxc(inside: dict[str, str]) -> Network | None:
+    name = inside["name"]
+    init = lxc.init_of(lxc_words.keeper({"name": name, "keeper": inside["kind"]}))
+    if init is None:
+        return None
+    addresses = [one for one in lxc.addresses(name) if _IPV4.fullmatch(one)]
+    return Network(init["pid"], next(iter(addresses), ""))
+
+
+_NETWORKS = {"docker": _of_docker, "lxc": _of_lxc, "pct": _of_lxc}
 """What tells of the network of a container, by its kind."""

@@ -84,6 +84,7 @@ def of_lxc(request: dict[str, Any], _: str) -> dict[str, Any]:
         "variables": _of_flags(set_here),
         "directory": file.value("lxc.init.cwd") or "/",
         "reached": [mounted for mounted, source in file.mounts if source],
+        "apart": bool(file.network),
         "adding": f"add to the end of lxc.init.cmd in {file.path} `",
         **(seen or {}),
     }

@@ -37,7 +37,11 @@ def look(one: dict[str, str]) -> dict[str, Any]:
     file = file_of(keeper)
     unit = _unit(keeper, file) if file else None
     modified_ns = file.modified_ns if file else 0
-    binary = {"path": keeper.name, "problem": _barred(keeper, file), "modified_ns": modified_ns}
+    binary = {
+        "path": keeper.name,
+        "problem": _barred(keeper, file, one),
+        "modified_ns": modified_ns,
+    }
     return {"binary": binary, "unit": unit}
 
 
@@ -45,7 +49,7 @@ def start(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Start a container and answer its identity; raise HostProblem where it is over at once."""
     keeper = lxc_words.keeper(request)
     file = file_of(keeper)
-    problem = _barred(keeper, file)
+    problem = _barred(keeper, file, request)
     if file is None or problem:
         raise HostProblem(problem)
     _note_log(keeper, file, directory)
@@ -166,7 +170,7 @@ def file_of(keeper: Keeper) -> LxcFile | None:
     return lxc_files.read(keeper.file)
 
 
-def _barred(keeper: Keeper, file: LxcFile | None) -> str:
+def _barred(keeper: Keeper, file: LxcFile | None, one: dict[str, Any]) -> str:
     """Tell in words why a container is not started, "" when it would be tried."""
     if file is None:
         return (
@@ -176,11 +180,13 @@ def _barred(keeper: Keeper, file: LxcFile | None) -> str:
     locked = _locked(keeper, file)
     if locked:
         return locked
-    if file.network:
+    if file.network and one["network"] == "host":
         return (
-            f"{keeper.what} is not on the host's network but on its own ({file.network}); give it"
-            f" {keeper.on_host} in {file.path}"
+            f"{keeper.what} is not on the host's network but on its own ({file.network}); write"
+            f" `network: own` beside its launcher, or give it {keeper.on_host} in {file.path}"
         )
+    if not file.network and one["network"] == "own":
+        return f"{keeper.what} is on the host's network; leave `network: own` out"
     return ""
 
 
@@ -236,6 +242,11 @@ def _members(pid: int) -> set[int]:
 def init_pid(name: str) -> int:
     """Find the pid of a container's init, 0 where none runs."""
     return _told(name, f"container {name}")[1]
+
+
+def addresses(name: str) -> list[str]:
+    """List the addresses that a running container has in its own network."""
+    return _run(["lxc-info", "-n", name, "-i", "-H"], SECONDS).out.split()
 
 
 def _state(keeper: Keeper) -> tuple[str, int]:

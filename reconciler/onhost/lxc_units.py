@@ -85,7 +85,8 @@ def command(request: dict[str, Any], directory: str) -> dict[str, Any]:
     if file is None or not _runs(request):
         return {"problem": f"{keeper.what} has stopped, and its services are not seen"}
     told = given.of_service(_inner(request), directory)
-    return {**told, "reached": [mounted for mounted, source in file.mounts if source]}
+    reached = [mounted for mounted, source in file.mounts if source]
+    return {**told, "reached": reached, "apart": bool(file.network)}
 
 
 def _runs(request: dict[str, Any]) -> bool:

@@ -42,7 +42,7 @@ async def test_a_container_that_is_not_there_is_known_to_be_missing_and_cannot_b
 
 async def test_a_container_with_a_network_of_its_own_is_not_started(container: LxcPlace) -> None:
     container.define(["/bin/sleep", "60"], lxc__net__0__type="empty")
-    with pytest.raises(DriverError, match=r"on its own \(empty\); give it `lxc.net.0.type = none`"):
+    with pytest.raises(DriverError, match=r"on its own \(empty\); write `network: own`"):
         await container.launcher.start(container.wanted, MARK)
     assert await container.ours() == []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.booted import booted_systemd
-from tests.lxc_stack import InnerStack, LxcStack
+from tests.lxc_stack import ApartStack, InnerStack, LxcStack
 from tests.lxcs import Lxc
 from tests.pcts import Pct
 from tests.stack import ending
@@ -72,4 +72,26 @@ def test_a_service_in_a_container_and_a_process_take_turns(lxc: Lxc, tmp_path: P
         here.apply()
         assert here.engines() == {}
         assert here.talk()["prompt_n"] == 1, "its conversation came back"
+    lxc.remove(here.name)
+
+
+def test_a_container_in_a_network_of_its_own_and_a_process_take_turns(
+    lxc: Lxc, tmp_path: Path
+) -> None:
+    here = ApartStack(tmp_path, lxc)
+    with ending(here):
+        here.desire("tiny-b")
+        here.apply()
+        assert here.talk(here.address)["prompt_n"] > 1
+        here.desire("tiny-a")
+        here.apply()
+        assert list(here.engines()) == ["tiny-a"]
+        assert lxc.pid(here.name) == 0
+        here.listening("127.0.0.1")
+        here.desire("tiny-b")
+        assert "add to the end of lxc.init.cmd" in here.apply(4).stdout
+        here.listening("0.0.0.0")  # noqa: S104
+        here.apply()
+        assert here.engines() == {}
+        assert here.talk(here.address)["prompt_n"] == 1, "its conversation came back"
     lxc.remove(here.name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-GIVEN = {"name": "gemma3", "keeper": "lxc", "service": ""}
+GIVEN = {"name": "gemma3", "keeper": "lxc", "service": "", "network": "host"}
 IDENTITY = {"pid": 0, "start": 1, "inode": 1, "boot_id": "b"}
 
 
@@ -111,7 +111,7 @@ def test_what_is_there_after_a_start_was_started_whatever_its_keeper_says(
 def test_a_host_that_is_no_node_of_proxmox_is_told_from_one_without_containers(
     told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    given = {"name": "101", "keeper": "pct", "service": ""}
+    given = {"name": "101", "keeper": "pct", "service": "", "network": "host"}
     monkeypatch.setattr(lxc_words, "_OF_PROXMOX", str(tmp_path / "pve"))
     asked = {"do": "lxc", "containers": [given]}
     assert f"there is no {tmp_path}/pve on this host: it is no node" in answer(asked, "/")["error"]
@@ -141,7 +141,12 @@ def test_whether_a_cluster_manages_a_container(
     (tmp_path / "resources.cfg").write_text(text)
     monkeypatch.setattr(lxc_words, "_OF_PROXMOX", str(tmp_path))
     monkeypatch.setattr(lxc_words, "_HA", str(tmp_path / "resources.cfg"))
-    assert lxc_words.keeper({"name": "101", "keeper": "pct", "service": ""}).is_requested is managed
+    assert (
+        lxc_words.keeper(
+            {"name": "101", "keeper": "pct", "service": "", "network": "host"}
+        ).is_requested
+        is managed
+    )
 
 
 def test_a_log_of_a_container_s_own_is_left_alone(told: Told, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Start and stop containers of Proxmox VE that exist already, on their node's network.
+"""Start and stop containers of Proxmox VE that exist already.
 
 A container is started and stopped as a whole, or stays up while a service in it is. What it runs is
 its own, and it runs as defined unless some of its configuration waits for the next start.
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconciler.drivers.launchers.shared.lxc import LxcUnits, service_option
+from reconciler.drivers.launchers.shared.lxc import LxcNetwork, LxcUnits, service_option
 from reconciler.model.onhost.lxc import GivenLxc
 from reconciler.model.place import Inside
 from reconciler.model.spec import Capabilities
@@ -22,17 +22,18 @@ CAPABILITIES = Capabilities()
 
 
 class Options(BaseModel):
-    """The model is a container of Proxmox VE that exists already, on its node's network."""
+    """The model is a container of Proxmox VE that exists already."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ct: int = Field(ge=100, le=999999999, description="The number of the container (VMID).")
     service: str | None = service_option
+    network: LxcNetwork = "host"
 
 
 def inside(options: Options, _: str) -> Inside:
     """Name the container, whose paths are its own."""
-    return Inside(kind="pct", name=str(options.ct))
+    return Inside(kind="pct", name=str(options.ct), network=options.network)
 
 
 class Driver(LxcUnits):
@@ -43,4 +44,9 @@ class Driver(LxcUnits):
     def given(self, launcher: Kind, _: str) -> GivenLxc:
         """Name the container that a model's options mean."""
         options = Options.model_validate(launcher.options)
-        return GivenLxc(name=str(options.ct), keeper="pct", service=options.service or "")
+        return GivenLxc(
+            name=str(options.ct),
+            keeper="pct",
+            service=options.service or "",
+            network=options.network,
+        )

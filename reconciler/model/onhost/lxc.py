@@ -10,12 +10,14 @@ from reconciler.model.onhost import Action, InDoubt, Question
 class GivenLxc(Value):
     """A container of LXC by its name, which for Proxmox VE is its number, and whose it is.
 
-    With a `service`, that is meant, as the systemd inside knows it.
+    With a `service`, that is meant, as the systemd inside knows it. `network` is where it is
+    reached.
     """
 
     name: str
     keeper: Literal["lxc", "pct"]
     service: str = ""
+    network: Literal["host", "own"] = "host"
 
 
 class AskLxc(Question):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from reconciler.drivers.launchers.shared.given import GivenUnits
@@ -13,6 +15,14 @@ service_option = Field(
     description="The systemd service in the container that is started and stopped; without one the"
     " container is.",
 )
+
+LxcNetwork = Annotated[
+    Literal["host", "own"],
+    Field(
+        description="host: it is on its host's network. own: it is reached by its own address, and"
+        " `port` is one of its own network."
+    ),
+]
 
 
 class LxcUnits(GivenUnits):
