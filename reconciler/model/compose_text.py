@@ -27,7 +27,5 @@ class ComposeText(NamedTuple):
     files: Mapping[str, Variables | None]
 
     def where(self, *path: str | int) -> str:
-        """Tell file and line of a part; what is not written stands where what is around it does."""
-        while path and path not in self.lines:
-            path = path[:-1]
+        """Tell file and line of a part, the first line of one that is not written."""
         return f"{self.path}:{self.lines.get(path, 1)}"

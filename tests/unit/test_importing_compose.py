@@ -43,13 +43,20 @@ def test_a_service_becomes_a_model_at_its_published_port(tmp_path: Path) -> None
 def test_a_container_that_exists_is_found_by_its_labels_and_tells_what_is_true(
     tmp_path: Path,
 ) -> None:
-    made = container(name="llm_coder_1", project="imports", service="coder", port=9001)
+    made = container(
+        name="llm_coder_1", policy="unless-stopped", project="imports", service="coder", port=9001
+    )
     report = of_compose(FIXTURES / "one_service.yaml", machine(containers=(made,)))
     (model,) = read_back(report, tmp_path).values()
     assert (model.launcher.kind, model.name) == ("compose", "coder")
     assert model.launcher.options["file"] is None
     assert model.engine.options["context"] == 8192
     assert "container" not in {key for _, key, _ in rows(report)}
+    (policy,) = [row for row in report.rows if row.key.startswith("restart")]
+    assert (policy.where, policy.instead) == (
+        f"{FIXTURES}/one_service.yaml:4",
+        'write `restart: "no"` to leave that to reconciler',
+    )
 
 
 def test_variables_come_from_all_their_places_and_no_key_is_written(tmp_path: Path) -> None:
@@ -84,7 +91,7 @@ def services(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("  a: {build: .}\n", "a: build"),
+        ("  a: {build: .}\n  b: text\n", "a: build"),
         ("  a: {image: llama.cpp:server, command: --models-dir /m}\n", "a: image llama.cpp:server"),
         ("  a: {image: 'x/llama.cpp:full', command: --server}\n", "a: image x/llama.cpp:full"),
         ("  a: {image: llama.cpp:server, command: -hf org/a}\n", "-hf"),

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.onboarding.candidates import Candidate
+from reconciler.core.onboarding.candidates import Candidate, candidates
 from reconciler.core.onboarding.takeover import steps, units
 from reconciler.model.origin import Container, Service
+from tests.imported import SOCKET, container
 from tests.machines import adopted, file, machine, server
 
 OF_SYSTEM = Service(name="llama.service", scope="system")
@@ -216,3 +217,20 @@ def test_a_server_on_a_unix_socket_is_named_with_the_port_that_it_is_to_have() -
     assert change.command.startswith("systemctl --user edit --full llama.service")
     assert "Take --host /run/llama.sock out of its ExecStart=" in change.why[1]
     assert change.why[-1] == "Write `--port 8081` there, which is the port in inventory.yaml."
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_container_that_is_kept_needs_nothing_and_one_that_is_removed_says_why(
+    *, removed: bool
+) -> None:
+    inside = Container(runtime="docker", name="gemma", engine=SOCKET, policy="always")
+    one = candidate(container=inside)
+    seen = machine(user="root", servers=(one.server,), containers=(container(removed=removed),))
+    found = steps(seen, [one])
+    if not removed:
+        assert found == ()
+        return
+    assert found[0].command == "docker stop gemma && docker update --restart=no gemma"
+    assert "made without `--rm`, it could be kept as it is" in " ".join(found[0].why)
+    (weights,) = candidates(seen, {812: adopted(weights="/models/gemma.gguf")})
+    assert weights.file.path == "/srv/gemma.gguf"

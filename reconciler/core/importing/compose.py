@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from reconciler.core.importing.compose_service import ComposeService
-from reconciler.core.importing.containers import POLICIES, of_image, unit_of
+from reconciler.core.importing.containers import POLICIES, RESTART, of_image, unit_of
 from reconciler.core.importing.imported import (
     AsFlags,
     Imported,
@@ -101,7 +101,9 @@ def _unit(project: _Project, service: ComposeService) -> ImportedUnit | None:
     unit = unit_of(container, project.machine)
     launcher = compose_launcher(project.name, service.name, container.socket, project.machine)
     kept = Kept(f"service {service.name} of {project.name}", launcher)
-    rows = (*_rows(project, service), *unit.rows)
+    # What starts it again is told with what to write into the file.
+    told = (row for row in unit.rows if not row.key.startswith(RESTART))
+    rows = (*_rows(project, service), *told)
     return unit._replace(name=service.name, kept=kept, rows=rows)
 
 
@@ -225,11 +227,10 @@ def _of_ports(project: _Project, service: ComposeService) -> Iterator[ImportRow]
 
 
 def _of_restart(project: _Project, service: ComposeService) -> Iterator[ImportRow]:
-    # Of a container that exists, that says so itself.
-    if service.restart in POLICIES and _container(project, service) is None:
+    if service.restart in POLICIES:
         yield ImportRow(
             where=_where(project, service, "restart"),
-            key=f"restart: {service.restart}",
+            key=f"{RESTART}: {service.restart}",
             became="carried",
             why="docker starts it by itself too, at boot and after a crash",
             instead='write `restart: "no"` to leave that to reconciler',

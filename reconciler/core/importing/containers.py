@@ -11,6 +11,8 @@ from reconciler.model.importing import ImportRow
 from reconciler.model.machine import Machine, Server
 from reconciler.model.origin import Container
 
+RESTART = "restart"
+
 POLICIES = {"always", "unless-stopped"}
 """The policies with which docker starts a container without being asked."""
 
@@ -64,7 +66,7 @@ def of_policy(where: str, container: FoundContainer) -> Iterator[ImportRow]:
     if container.policy in POLICIES:
         yield ImportRow(
             where=where,
-            key=f"restart: {container.policy}",
+            key=f"{RESTART}: {container.policy}",
             became="carried",
             why="docker starts it by itself too, at boot and after a crash",
             instead=f"`docker update --restart=no {container.name}` leaves that to reconciler",

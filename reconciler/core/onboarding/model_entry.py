@@ -54,7 +54,7 @@ def _origin(one: Candidate) -> Iterator[str]:
     if one.file.size or one.serves:
         yield _about(one.file)
     if one.kept is not None:
-        yield from _kept(one.kept)
+        yield from _kept(one.kept, runs=one.serves)
     else:
         yield from _replaced(one.name, one.server, one.adopted)
     yield from (_remark(row) for row in one.rows if row.instead or row.became != "carried")
@@ -85,10 +85,11 @@ def _longest_context(file: WeightsFile) -> str:
     return f"a context of up to {file.context_length} tokens" if file.context_length else ""
 
 
-def _kept(kept: Kept) -> Iterator[str]:
+def _kept(kept: Kept, *, runs: bool) -> Iterator[str]:
+    stays = "keeps running" if runs else "stays"
     yield (
-        f"{kept.shown} keeps running as it is, with its own command line; what is said of it here"
-        " has to match that."
+        f"{kept.shown} {stays} as it is, with its own command line; what is said of it here has to"
+        " match that."
     )
     yield from kept.remarks
 
