@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.safety import violations
-from reconciler.model.facts import Known, Unknown, Weights
+from reconciler.model.facts import Fingerprint, Known, Unknown, Weights
 from reconciler.model.gpu import GIB, Card, Gpu, Holder
 from reconciler.model.observed import CLAIM, POWER, UNIT, Observed
 from reconciler.model.power import Power
@@ -117,3 +117,10 @@ def test_every_model_has_a_directory_of_its_own_on_its_host() -> None:
 def test_a_plan_says_whether_there_is_anything_to_do() -> None:
     assert whole(made(Case(says="", wanted=WantedGiven(active=("a",))))).has_changes
     assert not whole(made(Case(says="", wanted=WantedGiven(active=())))).has_changes
+
+
+def test_a_unit_of_another_image_does_not_run_what_its_conversations_would_depend_on() -> None:
+    contained = unit("a").model_copy(update={"image": "sha256:1"})
+    assert Fingerprint(digest="", image="sha256:1").fits(contained)
+    assert not Fingerprint(digest="", image="sha256:2").fits(contained)
+    assert Fingerprint(digest="").fits(contained)

@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
+from reconciler.drivers.launchers.shared.either import GivenOrOwned
 from reconciler.drivers.launchers.shared.given import GivenUnits
 from reconciler.drivers.launchers.shared.owned_containers import OwnedContainers, socket_of
-from reconciler.model.facts import Fact, Known, Unknown
 from reconciler.model.onhost.containers import (
     AskContainerCommand,
     AskContainerLog,
@@ -35,11 +35,8 @@ from reconciler.model.spec import Capabilities
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model.facts import Binary, Flags, Mark, Unit
-    from reconciler.model.given_command import GivenCommand
-    from reconciler.model.log import LogPart
     from reconciler.model.spec import Kind, ModelSpec
-    from reconciler.ports import Access, Evidence
+    from reconciler.ports import Access
 
 _OWN = ("devices", "user", "volumes", "env", "ipc", "shm")
 """What only a container of our own is made with."""
@@ -182,63 +179,18 @@ class GivenContainers(GivenUnits):
         return GivenContainer(name=name, socket=socket_of(launcher))
 
 
-class Driver:
+class Driver(GivenOrOwned):
     """The launcher of containers on the host behind `access`."""
 
     needs_definition = True
 
     def __init__(self, access: Access, models: Sequence[ModelSpec]) -> None:
         """Use a host; each model's own options name its container, or an image."""
-        self._models = models
-        self._given = GivenContainers(access, _given(models))
-        self._owned = OwnedContainers(access, _owned(models))
+        owned = [model for model in models if self.is_owned(model.launcher)]
+        given = [model for model in models if model not in owned]
+        super().__init__(GivenContainers(access, given), OwnedContainers(access, owned), models)
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
-        """Every container of the models that runs, or that its engine means to start again."""
-        given = await self._given.units(_given(former))
-        owned = await self._owned.units(_owned(former))
-        if isinstance(given, Unknown) or isinstance(owned, Unknown):
-            return given if isinstance(given, Unknown) else owned
-        return Known((*given.value, *owned.value))
-
-    async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """The image that it runs, or why it cannot start."""
-        return await self._of(model.launcher).binary(model)
-
-    async def flags(self, model: ModelSpec) -> Fact[Flags]:
-        """No objection: the program is in an image, and is not run to be asked."""
-        return await self._of(model.launcher).flags(model)
-
-    async def command(self, model: ModelSpec) -> Fact[GivenCommand]:
-        """What one that exists runs."""
-        return await self._given.command(model)
-
-    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """The last lines of its newest start, or those since `after`."""
-        model = next(model for model in self._models if model.name == model_name)
-        if _is_owned(model.launcher):
-            return await self._owned.log(model, lines, after)
-        return await self._given.log(model_name, lines, after)
-
-    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
-        """Start it; raise DriverError, or Declined without its secrets."""
-        return await self._of(model.launcher).start(model, mark)
-
-    async def stop(self, unit: Unit, grace: float) -> Evidence:
-        """End it, KILL for what is left after `grace` seconds and some; raise DriverError."""
-        return await self._of(unit.launcher).stop(unit, grace)
-
-    def _of(self, launcher: Kind) -> GivenContainers | OwnedContainers:
-        return self._owned if _is_owned(launcher) else self._given
-
-
-def _is_owned(launcher: Kind) -> bool:
-    return launcher.options.get("image") is not None
-
-
-def _owned(models: Sequence[ModelSpec]) -> list[ModelSpec]:
-    return [model for model in models if _is_owned(model.launcher)]
-
-
-def _given(models: Sequence[ModelSpec]) -> list[ModelSpec]:
-    return [model for model in models if not _is_owned(model.launcher)]
+    @staticmethod
+    def is_owned(launcher: Kind) -> bool:
+        """Whether a container is made of an image."""
+        return launcher.options.get("image") is not None

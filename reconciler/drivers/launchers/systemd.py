@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from reconciler.drivers.launchers.shared.either import GivenOrOwned
 from reconciler.drivers.launchers.shared.given import GivenUnits
 from reconciler.drivers.launchers.shared.owned_services import OwnedServices
-from reconciler.model.facts import Known, Unknown
 from reconciler.model.onhost.services import (
     AskServiceCommand,
     AskServiceLog,
@@ -27,11 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from reconciler.model.facts import Binary, Fact, Flags, Mark, Unit
-    from reconciler.model.given_command import GivenCommand
-    from reconciler.model.log import LogPart
     from reconciler.model.spec import ModelSpec
-    from reconciler.ports import Access, Evidence
+    from reconciler.ports import Access
 
 
 class Options(BaseModel):
@@ -64,10 +61,6 @@ def capabilities(options: Options) -> Capabilities:
     return Capabilities(owns=options.owned)
 
 
-def _is_owned(launcher: Kind) -> bool:
-    return Options.model_validate(launcher.options).owned
-
-
 def _owning(scope: Literal["system", "user"]) -> Kind:
     return Kind(kind="systemd", options=Options(owned=True, scope=scope).model_dump(mode="json"))
 
@@ -85,50 +78,18 @@ class _GivenServices(GivenUnits):
         return Service(name=options.unit or f"{model_name}.service", scope=options.scope)
 
 
-class Driver:
+class Driver(GivenOrOwned):
     """The launcher of services, of either sort."""
 
     needs_definition = False
 
     def __init__(self, access: Access, models: Sequence[ModelSpec]) -> None:
         """Use a host; each model's own options say which sort of service it is."""
-        given = [model for model in models if not _is_owned(model.launcher)]
-        self._given = _GivenServices(access, given)
-        self._owned = OwnedServices(access, models, _owning)
-        self._given_names = {model.name for model in given}
+        given = [model for model in models if not self.is_owned(model.launcher)]
+        owned = OwnedServices(access, models, _owning)
+        super().__init__(_GivenServices(access, given), owned, models)
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
-        """Every service of the models that exists and runs, and every one that carries our mark."""
-        given = await self._given.units([one for one in former if not _is_owned(one.launcher)])
-        owned = await self._owned.units()
-        if isinstance(given, Unknown):
-            return given
-        return owned if isinstance(owned, Unknown) else Known((*given.value, *owned.value))
-
-    async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """The program that it runs, or why it cannot start."""
-        return await self._of(model.launcher).binary(model)
-
-    async def flags(self, model: ModelSpec) -> Fact[Flags]:
-        """What the program says of its command line, where that is ours."""
-        return await self._of(model.launcher).flags(model)
-
-    async def command(self, model: ModelSpec) -> Fact[GivenCommand]:
-        """What one that exists runs, or would be started with."""
-        return await self._given.command(model)
-
-    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """The last lines of its newest start, or those since `after`."""
-        holder = self._given if model_name in self._given_names else self._owned
-        return await holder.log(model_name, lines, after)
-
-    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
-        """Start it; raise DriverError, or Declined without its secrets."""
-        return await self._of(model.launcher).start(model, mark)
-
-    async def stop(self, unit: Unit, grace: float) -> Evidence:
-        """End it, KILL for what is left after `grace` seconds and some; raise DriverError."""
-        return await self._of(unit.launcher).stop(unit, grace)
-
-    def _of(self, launcher: Kind) -> _GivenServices | OwnedServices:
-        return self._owned if _is_owned(launcher) else self._given
+    @staticmethod
+    def is_owned(launcher: Kind) -> bool:
+        """Whether a service is made for a model."""
+        return Options.model_validate(launcher.options).owned

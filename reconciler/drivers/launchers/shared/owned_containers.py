@@ -93,8 +93,9 @@ class OwnedContainers:
         """No objection: the program is in an image, and is not run to be asked."""
         return Known(Flags())
 
-    async def log(self, model: ModelSpec, lines: int, after: str) -> Fact[LogPart]:
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """The last lines of its newest container, or those since `after`."""
+        model = next(model for model in self._models if model.name == model_name)
         name, socket = container_name(model.name), socket_of(model.launcher)
         asked = AskContainerLog(name=name, socket=socket, lines=lines, after=after)
         (fact,) = await self._access.ask([asked])

@@ -54,7 +54,7 @@ class OwnedServices(OwnedUnits):
         self._wanted = {model.name: model.launcher for model in models}
         self._launcher = launcher
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:  # noqa: ARG002
         """Every service on the host that carries a mark. Source: /proc/PID/environ."""
         (fact,) = await self._access.ask([AskOwnedServices()])
         return understood(
