@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.onhost import groups, lxc, procfs, services
+from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
     from reconciler.onhost.properties import State
@@ -40,9 +41,11 @@ def entering(scope: str) -> list[str]:
 def as_seen_outside(state: State, scope: str) -> State:
     """Write processes, control group and files of a service as its host has them."""
     name = container(scope)
-    init = lxc.init_pid(name) if name else 0
-    if not init:
+    if not name:
         return state
+    init = lxc.init_pid(name)
+    if not init:
+        raise HostProblem(f"container {name} stopped while it was asked for its services")
     # A service that never ran has none, and so nothing runs of it.
     told = state["ControlGroup"]
     group = services.group(init).removesuffix(_OWN_GROUP) + told if told else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.booted import booted_systemd
+from tests.booted import Booted, booted_systemd
 from tests.lxc_stack import ApartStack, InnerStack, LxcStack
 from tests.lxcs import Lxc
 from tests.pcts import Pct
@@ -17,10 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="module", params=[Lxc, Pct], ids=["lxc", "pct"])
-def lxc(request: pytest.FixtureRequest) -> Iterator[Lxc]:
-    with booted_systemd() as booted:
-        yield request.param(booted)
+@pytest.fixture(scope="module")
+def booted() -> Iterator[Booted]:
+    with booted_systemd() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def lxc(booted: Booted) -> Lxc:
+    return Lxc(booted)
+
+
+@pytest.fixture(scope="module")
+def pct(booted: Booted) -> Pct:
+    return Pct(booted)
 
 
 @pytest.fixture
@@ -57,28 +67,28 @@ def test_a_container_that_cannot_start_leaves_the_model_before_in_service(here: 
     assert list(here.engines()) == ["tiny-a"]
 
 
-def test_a_service_in_a_container_and_a_process_take_turns(lxc: Lxc, tmp_path: Path) -> None:
-    here = InnerStack(tmp_path, lxc)
+def test_a_service_in_a_container_and_a_process_take_turns(pct: Pct, tmp_path: Path) -> None:
+    here = InnerStack(tmp_path, pct)
     with ending(here):
         here.desire("tiny-b")
         here.apply()
-        container = lxc.pid(here.name)
+        container = pct.pid(here.name)
         assert here.talk()["prompt_n"] > 1
         here.desire("tiny-a")
         here.apply()
         assert list(here.engines()) == ["tiny-a"]
-        assert lxc.pid(here.name) == container, "it stays up"
+        assert pct.pid(here.name) == container, "it stays up"
         here.desire("tiny-b")
         here.apply()
         assert here.engines() == {}
         assert here.talk()["prompt_n"] == 1, "its conversation came back"
-    lxc.remove(here.name)
+    pct.remove(here.name)
 
 
 def test_a_container_in_a_network_of_its_own_and_a_process_take_turns(
-    lxc: Lxc, tmp_path: Path
+    pct: Pct, tmp_path: Path
 ) -> None:
-    here = ApartStack(tmp_path, lxc)
+    here = ApartStack(tmp_path, pct)
     with ending(here):
         here.desire("tiny-b")
         here.apply()
@@ -86,7 +96,7 @@ def test_a_container_in_a_network_of_its_own_and_a_process_take_turns(
         here.desire("tiny-a")
         here.apply()
         assert list(here.engines()) == ["tiny-a"]
-        assert lxc.pid(here.name) == 0
+        assert pct.pid(here.name) == 0
         here.listening("127.0.0.1")
         here.desire("tiny-b")
         assert "add to the end of lxc.init.cmd" in here.apply(4).stdout
@@ -94,4 +104,4 @@ def test_a_container_in_a_network_of_its_own_and_a_process_take_turns(
         here.apply()
         assert here.engines() == {}
         assert here.talk(here.address)["prompt_n"] == 1, "its conversation came back"
-    lxc.remove(here.name)
+    pct.remove(here.name)
