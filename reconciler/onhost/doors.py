@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from reconciler.onhost import docker, lxc, lxc_words, origins, procfs, sockets
+from reconciler.onhost import docker, lxc, lxc_words, origins, ports, procfs, sockets
 from reconciler.onhost.problem import HostProblem
 
 LOOPBACK = "127.0.0.1"
@@ -27,10 +27,12 @@ class Network(NamedTuple):
 
 def owner(inside: dict[str, str], port: int) -> dict[str, Any]:
     """Answer who listens on a port of a container, as `ports.owner` does of the host's."""
-    network = _NETWORKS[inside["kind"]](inside)
-    if network is None or not _places(network.pid, port):
+    network = _found(inside)
+    listening = sockets.among(_rows(network.pid), port) if network else []
+    if network is None or not listening:
         return {"owner": None}
-    pid = network.pid
+    # Where that is hidden, the container's first process stands for all in it.
+    pid = ports.holder(listening) or network.pid
     found = {"pid": pid, "name": procfs.comm(pid), "model": None, "user": "", **origins.origin(pid)}
     return {"owner": found}
 
@@ -42,7 +44,7 @@ def door(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 def address(inside: dict[str, str], port: int) -> str:
     """Find where a port of a container is reached; raise HostProblem where it is not."""
-    network, name = _NETWORKS[inside["kind"]](inside), inside["name"]
+    network, name = _found(inside), inside["name"]
     if network is None:
         raise HostProblem(f"container {name} does not run")
     places = _places(network.pid, port)
@@ -59,10 +61,30 @@ def address(inside: dict[str, str], port: int) -> str:
     return network.address
 
 
+def _found(inside: dict[str, str]) -> Network | None:
+    """Find the network of a container that runs; raise HostProblem where that is the host's."""
+    network = _NETWORKS[inside["kind"]](inside)
+    # All that listens on the host would be taken for the container's.
+    if network is not None and _space(network.pid) == _space("self") != "":
+        raise HostProblem(
+            f"container {inside['name']} is on the host's network; leave `network: own` out"
+        )
+    return network
+
+
+def _space(pid: int | str) -> str:
+    """Name the network that a process is in, "" where that is hidden."""
+    return procfs.link(f"/proc/{pid}/ns/net")
+
+
 def _places(pid: int, port: int) -> list[bytes]:
     """List the local addresses at which a process's network listens on a port."""
-    rows = [row for table in _TABLES for row in sockets.rows(f"/proc/{pid}/net/{table}")]
-    return [row.split()[1].partition(b":")[0] for row in rows if sockets.among([row], port)]
+    rows = [row for row in _rows(pid) if sockets.among([row], port)]
+    return [row.split()[1].partition(b":")[0] for row in rows]
+
+
+def _rows(pid: int) -> list[bytes]:
+    return [row for table in _TABLES for row in sockets.rows(f"/proc/{pid}/net/{table}")]
 
 
 def _of_docker(inside: dict[str, str]) -> Network | None:

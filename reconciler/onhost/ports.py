@@ -39,8 +39,13 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
 
 
 def _listener(port: int, found: list[Socket]) -> int | None:
+    return holder(found) or _hidden(port, found[0])
+
+
+def holder(found: list[Socket]) -> int | None:
+    """Find a process that has one of these sockets open, None where that is hidden."""
     links = {f"socket:[{one.inode}]" for one in found}
-    return _holder(_expected(), links) or _holder(procfs.pids(), links) or _hidden(port, found[0])
+    return _holder(_expected(), links) or _holder(procfs.pids(), links)
 
 
 def _hidden(port: int, one: Socket) -> int | None:
