@@ -162,6 +162,11 @@ class Machine(Value):
         told = (one for one in self.containers if (one.name, one.socket) == _place(inside))
         return next(told, None)
 
+    def runs(self, container: FoundContainer) -> Service | None:
+        """The service that runs a container and starts it again, None where none is seen."""
+        inside = (one.container for one in self.servers if self.told_of(one) == container)
+        return next((one.service for one in inside if one and one.service), None)
+
     def container_of(self, server: Server) -> FoundContainer | None:
         """The container that a model can be made of, None where a server is not held by one.
 

@@ -54,13 +54,14 @@ def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
     # What shares our own container is ended from in here like any other process.
     if found is None or found == _seen(services.group("self", proc)):
         return None
-    client = _client(pid, proc)
+    kept = _kept(found)
+    client = _client(pid, kept.get("name", ""), proc)
     return {
         "runtime": found.runtime,
         "name": client.get("name") or _unescaped(found.name),
         "user": services.user(path) or "root",
         "service": services.of_path(path[: found.at]) or client.get("service"),
-        **_kept(found),
+        **kept,
     }
 
 
@@ -101,17 +102,22 @@ def _character(escape: re.Match[str]) -> str:
     return chr(int(escape[1], 16))
 
 
-def _client(pid: int, proc: str) -> dict[str, Any]:
-    """Find the service in which `docker run` waits for a container, and the name that it gave.
+def _client(pid: int, name: str, proc: str) -> dict[str, Any]:
+    """Find the service in which `docker run` or `docker start` waits, and the name that it gave.
 
-    {} where none is seen.
+    `name` is that of the container, empty where that is not known. {} where none is seen.
     """
     started = procfs.argv(pid, proc)
     for other in procfs.pids(proc):
         typed = procfs.argv(other, proc)
-        if _is_client(typed) and _ends_with(typed, started):
+        if _is_client(typed) and (_ends_with(typed, started) or _starts(typed, name)):
             return {"service": services.service(other, proc), "name": _named(typed)}
     return {}
+
+
+def _starts(typed: list[str], name: str) -> bool:
+    """Whether a client started a container that existed already, and waits for its end."""
+    return bool(name) and typed[-1] == name and "start" in typed[1:-1]
 
 
 def _ends_with(typed: list[str], started: list[str]) -> bool:

@@ -8,9 +8,10 @@ import pytest
 
 from reconciler.core.report import container_findings
 from reconciler.model.found_container import ContainerEngine
+from reconciler.model.origin import Container, Service
 from reconciler.model.spec import Kind
 from tests.imported import SOCKET, container
-from tests.machines import machine
+from tests.machines import machine, server
 from tests.sample_worlds import model, slice_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 GEMMA = model("gemma", launcher=Kind(kind="docker"))
 NAMED = model("b", launcher=Kind(kind="docker", options={"container": "c", "socket": "/run/x"}))
+COMPOSED = model("web", launcher=Kind(kind="compose", options={"project": "llm"}))
 PROCESS = model("p")
 
 
@@ -66,3 +68,27 @@ def test_only_the_container_of_the_engine_that_is_named_is_meant() -> None:
     )
     (found,) = container_findings.of_model(NAMED, machine(containers=(elsewhere,), engines=engines))
     assert "container c" in found.found
+
+
+def test_a_service_that_starts_a_container_is_named_with_what_ends_that() -> None:
+    inside = Container(
+        runtime="docker",
+        name="gemma",
+        engine=SOCKET,
+        service=Service(name="gem.service", scope="system"),
+    )
+    seen = machine(
+        containers=(container(),), engines=(engine(),), servers=(server(container=inside),)
+    )
+    (found,) = container_findings.of_model(GEMMA, seen)
+    assert found.found == "gem.service starts container gemma, whatever desired.yaml says"
+    assert found.fix == "`systemctl disable --now gem.service`, then `reconciler apply`"
+
+
+def test_the_container_of_a_compose_service_is_found_by_its_project() -> None:
+    policy = {"policy": "always", "service": "web"}
+    ours = container(name="llm-web-1", project="llm", **policy)
+    other = container(name="other-web-1", project="other", **policy)
+    seen = machine(containers=(other, ours), engines=(engine(),))
+    (found,) = container_findings.of_model(COMPOSED, seen)
+    assert found.fix == "`docker update --restart=no llm-web-1`"

@@ -134,6 +134,28 @@ def test_a_process_in_a_container_is_told_by_the_name_that_its_engine_has(
     assert (found["name"], found["policy"], found["engine"]) == ("gemma", "always", SOCKET)
 
 
+@pytest.mark.parametrize(
+    ("typed", "is_its"),
+    [
+        (("docker", "start", "-a", "gemma"), True),
+        (("/usr/bin/podman", "container", "start", "--attach", "gemma"), True),
+        (("docker", "start", "-a", "other"), False),
+        (("docker", "logs", "-f", "gemma"), False),
+        (("docker", "start"), False),
+    ],
+)
+def test_a_service_that_starts_a_container_by_its_name_is_what_runs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, typed: tuple[str, ...], *, is_its: bool
+) -> None:
+    Engine(monkeypatch, inspected())
+    proc = Proc(tmp_path / "proc")
+    proc.process(7, *typed, cgroup="0::/system.slice/gem.service\n")
+    proc.process(9, "llama-server", cgroup=f"0::/docker/{ID}\n")
+    found = origin(9, str(proc.folder))["container"]
+    service = {"name": "gem.service", "scope": "system"}
+    assert (found["name"], found["service"]) == ("gemma", service if is_its else None)
+
+
 def test_what_a_server_has_in_memory_is_found_on_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     Engine(monkeypatch, inspected(Path="/run.sh", Args=[]))
     inside = {"name": "gemma", "engine": SOCKET}

@@ -9,7 +9,7 @@ import pytest
 from reconciler.core.importing import weights_folder
 from reconciler.core.importing.containers import containers
 from reconciler.model.found_container import ContainerFile
-from reconciler.model.origin import Container
+from reconciler.model.origin import Container, Service
 from reconciler.render.import_text import import_text
 from tests.imported import GEMMA, SOCKET, container, read_back, reported
 from tests.machines import file, machine, server
@@ -64,6 +64,23 @@ def test_what_is_no_model_is_named_with_the_reason(changed: dict[str, Any], why:
     (row,) = report.rows
     assert (row.where, row.became) == ("container gemma", "left out")
     assert why in row.why
+
+
+@pytest.mark.parametrize(
+    ("removed", "once"), [(True, "make it once without `--rm`, "), (False, "")]
+)
+def test_a_container_that_a_service_runs_is_left_to_that(once: str, *, removed: bool) -> None:
+    service = Service(name="gem.service", scope="system")
+    inside = Container(runtime="docker", name="gemma", engine=SOCKET, service=service)
+    seen = machine(
+        containers=(container(running=True, removed=removed),),
+        servers=(server(container=inside, flags=GEMMA),),
+    )
+    report = reported(containers(seen), seen)
+    (row,) = report.rows
+    assert (report.models, row.became) == ((), "left out")
+    assert row.why == "gem.service runs it, and would start it again whenever it is stopped"
+    assert row.instead == f"{once}`systemctl disable --now gem.service`, and import again"
 
 
 def test_what_a_download_has_in_memory_is_written_while_it_runs(tmp_path: Path) -> None:

@@ -234,3 +234,13 @@ def test_a_container_that_is_kept_needs_nothing_and_one_that_is_removed_says_why
     assert "made without `--rm`, it could be kept as it is" in " ".join(found[0].why)
     (weights,) = candidates(seen, {812: adopted(weights="/models/gemma.gguf")})
     assert weights.file.path == "/srv/gemma.gguf"
+
+
+def test_a_container_that_a_service_runs_says_how_it_could_be_kept() -> None:
+    service = Service(name="gem.service", scope="system")
+    inside = Container(runtime="docker", name="gemma", engine=SOCKET, service=service)
+    one = candidate(container=inside)
+    seen = machine(user="root", servers=(one.server,), containers=(container(),))
+    (found,) = steps(seen, [one])
+    assert found.command == "systemctl disable --now gem.service"
+    assert "once that is disabled, a container made without `--rm`" in " ".join(found.why)

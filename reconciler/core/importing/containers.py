@@ -19,8 +19,8 @@ POLICIES = {"always", "unless-stopped"}
 
 def containers(machine: Machine) -> Imported:
     """Import every container that an engine of the host tells of."""
-    units = tuple(unit_of(one, machine) for one in machine.containers if not _why_not(one))
-    rows = tuple(row for one in machine.containers for row in _left_out(one))
+    units = tuple(unit_of(one, machine) for one in machine.containers if not _why_not(one, machine))
+    rows = tuple(row for one in machine.containers for row in _left_out(one, machine))
     return Imported(units, rows)
 
 
@@ -86,8 +86,8 @@ def _of_files(where: str, container: FoundContainer) -> Iterator[ImportRow]:
             )
 
 
-def _left_out(container: FoundContainer) -> Iterator[ImportRow]:
-    why_not = _why_not(container)
+def _left_out(container: FoundContainer, machine: Machine) -> Iterator[ImportRow]:
+    why_not = _why_not(container, machine)
     if why_not is not None:
         why, instead = why_not
         key = f"image {container.image}"
@@ -96,12 +96,17 @@ def _left_out(container: FoundContainer) -> Iterator[ImportRow]:
         )
 
 
-def _why_not(container: FoundContainer) -> tuple[str, str] | None:
+def _why_not(container: FoundContainer, machine: Machine) -> tuple[str, str] | None:
     """Tell why a container can be no model, and what to do; None where it can be one."""
     if container.model is not None:
         return f"reconciler made it for its model {container.model}", ""
     if not container.serves:
         return of_image(container.image)
+    service = machine.runs(container)
+    if service is not None:
+        once = "make it once without `--rm`, " if container.removed else ""
+        ended = f"{once}`{service.ending}`, and import again"
+        return f"{service.name} runs it, and would start it again whenever it is stopped", ended
     if container.removed:
         again = "make it again without `--rm`, and import again"
         return "it is removed when it ends, and could not be started again", again

@@ -147,6 +147,11 @@ def _why_not_kept(machine: Machine, container: Container) -> str:
     """Tell why a container cannot be kept as it is."""
     if container.engine and container.service is None:
         return "which is removed when it ends; made without `--rm`, it could be kept as it is."
+    if container.engine and container.service is not None:
+        return (
+            f"which {container.service.name} runs; once that is disabled, a container made without"
+            " `--rm` could be kept as it is, by `reconciler import docker`."
+        )
     if container.runtime in ENGINES and not container.engine:
         return (
             f"of which its engine does not tell {machine.user}: as root, or as a member of the"

@@ -11,7 +11,7 @@ from reconciler.model.machine import Machine
 from reconciler.model.origin import ROOT
 from reconciler.model.spec import ModelSpec, Slice
 
-DOCKER = "docker"
+DOCKER, COMPOSE = "docker", "compose"
 _STARTED_AGAIN = {"always", "unless-stopped"}
 
 
@@ -42,25 +42,43 @@ def _usable(engine: ContainerEngine, user: str) -> Finding:
 
 
 def of_model(model: ModelSpec, machine: Machine) -> Iterator[Finding]:
-    """Yield that its engine starts a model's container by itself, too."""
-    container = _container(model, machine) if model.launcher.kind == DOCKER else None
-    if container is not None and container.policy in _STARTED_AGAIN:
+    """Yield that its engine or a service starts a model's container by itself, too."""
+    container = _container(model, machine) if _is_in_container(model) else None
+    if container is None:
+        return
+    if container.policy in _STARTED_AGAIN:
         found = (
             f"docker starts container {container.name} by itself at boot and when it ends"
             f" (restart policy {container.policy}), whatever desired.yaml says"
         )
         fix = f"`docker update --restart=no {container.name}`"
         yield note("containers", found, fix)
+    service = machine.runs(container)
+    if service is not None:
+        found = f"{service.name} starts container {container.name}, whatever desired.yaml says"
+        yield note("containers", found, f"`{service.ending}`, then `reconciler apply`")
 
 
 def _in_containers(slice_: Slice) -> list[ModelSpec]:
-    return [one for one in slice_.models if one.launcher.kind == DOCKER]
+    return [one for one in slice_.models if _is_in_container(one)]
+
+
+def _is_in_container(model: ModelSpec) -> bool:
+    return model.launcher.kind in {DOCKER, COMPOSE}
 
 
 def _container(model: ModelSpec, machine: Machine) -> FoundContainer | None:
-    name = model.launcher.options.get("container") or model.name
-    meant = (name, _socket(model, machine))
-    return next((one for one in machine.containers if (one.name, one.socket) == meant), None)
+    socket = _socket(model, machine)
+    there = (one for one in machine.containers if one.socket == socket)
+    return next((one for one in there if _is_of(model, one)), None)
+
+
+def _is_of(model: ModelSpec, container: FoundContainer) -> bool:
+    options = model.launcher.options
+    if model.launcher.kind == COMPOSE:
+        meant = (options["project"], options.get("service") or model.name)
+        return (container.project, container.service) == meant
+    return container.name == (options.get("container") or model.name)
 
 
 def _socket(model: ModelSpec, machine: Machine) -> str:
