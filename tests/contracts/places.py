@@ -356,6 +356,8 @@ async def services(scope: str, booted: Booted, directory: Path) -> AsyncIterator
         yield place
         booted.path(f"{place._units}/gemma3.service").unlink(missing_ok=True)
         place.systemctl("daemon-reload")
+        # One that failed is known by its name, and has a log, until then.
+        place.systemctl("reset-failed")
 
 
 @asynccontextmanager
