@@ -85,7 +85,7 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ),
         (
             "models.NAME.port",
-            "  means           The loopback port of the host that it answers on.\n",
+            "  means           The port that it answers on: of its host's loopback, or of",
         ),
         ("models.NAME.engine.seed", "  option of       embedded\n"),
         ("hosts.local.gpu", '  written         "none", in state/inventory.yaml:4\n'),
