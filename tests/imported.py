@@ -31,7 +31,8 @@ GEMMA = ("-m", "/models/gemma.gguf", "-c", "8192", "--slot-save-path", "/slots")
 
 def container(**changed: Any) -> FoundContainer:
     fields: dict[str, Any] = {
-        "name": "gemma", "socket": SOCKET, "image": "llama.cpp:server", "running": False,
+        "name": "gemma", "socket": SOCKET, "runtime": "docker",
+        "image": "llama.cpp:server", "running": False,
         "serves": True, "flags": GEMMA, "variables": (), "network": "host", "port": 8080,
         "files": (ContainerFile(inside="/models/gemma.gguf", outside="/srv/gemma.gguf"),),
         "policy": "no", "removed": False,

@@ -39,6 +39,7 @@ class FoundContainer(Value):
 
     name: str
     socket: str
+    runtime: str
     image: str
     running: bool
     serves: bool
@@ -52,6 +53,14 @@ class FoundContainer(Value):
     model: str | None = None
     project: str = ""
     service: str = ""
+
+    @property
+    def letting_be(self) -> str:
+        """What keeps its engine from starting it by itself, as a phrase."""
+        if self.runtime == "docker":
+            return f"`docker update --restart=no {self.name}`"
+        # podman 4 cannot change it.
+        return "make it again with `--restart=no`"
 
     def outside(self, path: str) -> str:
         """Find a file of it on the host, empty where that has none."""

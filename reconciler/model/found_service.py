@@ -9,7 +9,7 @@ Runs: TypeAlias = Literal["llama-server", "llama-swap", "vllm", "a container"]
 
 
 class FoundService(Value):
-    """A service, whether it runs or not, by what its ExecStart= `runs`.
+    """A service, whether it is `running` or not, by what its ExecStart= `runs`.
 
     `flags` are those that it has or would have, with the variables that stand for flags in
     `variables`; `problem` is why they are not known. `expands`: some come from variables. `file` is
@@ -18,6 +18,7 @@ class FoundService(Value):
 
     service: Service
     runs: Runs
+    running: bool = False
     flags: tuple[str, ...] = ()
     variables: dict[str, str] = {}
     problem: str = ""

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from reconciler.onhost import docker_api, docker_sockets, files
+from reconciler.onhost import docker_api, docker_dialect, docker_sockets, files
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ Inspected = dict[str, Any]
 
 
 class KeptContainer(NamedTuple):
-    """A container, and the socket of the engine that keeps it."""
+    """A container, the socket of the engine that keeps it, and the program that asks that."""
 
     socket: str
     seen: Inspected
+    runtime: str
 
     @property
     def name(self) -> str:
@@ -50,8 +51,18 @@ def kept(identifier: str) -> KeptContainer | None:
 
 
 def _kept(place: str, identifier: str) -> KeptContainer | None:
-    seen = _asked(place, f"/containers/{quote(identifier, safe='')}/json")
-    return KeptContainer(place, seen) if isinstance(seen, dict) else None
+    answer = _asked(place, f"/containers/{quote(identifier, safe='')}/json")
+    seen = answer.value if answer else None
+    if answer is None or not isinstance(seen, dict):
+        return None
+    return KeptContainer(place, seen, docker_dialect.of_server(answer.server).command)
+
+
+def holding(pids: Iterable[int]) -> KeptContainer | None:
+    """Find the container whose first process is one of these, None where none is."""
+    wanted = set(pids)
+    running = (one for one in every() if int(one.seen["State"]["Pid"]) in wanted)
+    return next(running, None)
 
 
 def every(named: Iterable[str] = ()) -> list[KeptContainer]:
@@ -60,18 +71,19 @@ def every(named: Iterable[str] = ()) -> list[KeptContainer]:
 
 
 def _every(place: str) -> list[KeptContainer]:
-    listed = _asked(place, "/containers/json?all=1") or []
+    answer = _asked(place, "/containers/json?all=1")
+    listed = answer.value if answer else []
     found = (_kept(place, one["Id"]) for one in listed[:CONTAINERS_LIMIT])
     return [one for one in found if one is not None]
 
 
-def _asked(place: str, path: str) -> Any:  # noqa: ANN401 - it is JSON
+def _asked(place: str, path: str) -> docker_api.DockerAnswer | None:
     """Ask an engine, None where it refuses or does not answer."""
     try:
         answer = docker_api.ask(place, "GET", path, SECONDS)
     except HostProblem:
         return None
-    return answer.value if answer.status == _OK else None
+    return answer if answer.status == _OK else None
 
 
 def engines(named: Iterable[str]) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ CLIENTS = ("docker", "podman", "nerdctl")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12
+_CLIMBS = 16
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
@@ -51,8 +52,10 @@ def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
         return {"runtime": publishes, "name": "", "user": procfs.user(pid, proc), "service": None}
     path = services.group(pid, proc)
     found = _seen(path)
+    if found is None:
+        return _untold(pid, proc)
     # What shares our own container is ended from in here like any other process.
-    if found is None or found == _seen(services.group("self", proc)):
+    if found == _seen(services.group("self", proc)):
         return None
     kept = _kept(found)
     client = _client(pid, kept.get("name", ""), proc)
@@ -63,6 +66,36 @@ def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
         "service": services.of_path(path[: found.at]) or client.get("service"),
         **kept,
     }
+
+
+def _untold(pid: int, proc: str) -> dict[str, Any] | None:
+    """Find the container of a process whose control group tells of none: its first process does.
+
+    podman makes such where it may make no control groups.
+    """
+    if not _sees_other_files(pid, proc):
+        return None
+    one = container_engine.holding([pid, *_ancestors(pid, proc)])
+    if one is None:
+        return None
+    told = {"name": one.name, "policy": one.policy, "engine": one.socket}
+    return {"runtime": one.runtime, "user": "root", "service": None, **told}
+
+
+def _sees_other_files(pid: int, proc: str) -> bool:
+    try:
+        return os.stat(f"{proc}/{pid}/ns/mnt").st_ino != os.stat(f"{proc}/self/ns/mnt").st_ino
+    except OSError:
+        return False
+
+
+def _ancestors(pid: int, proc: str) -> list[int]:
+    found: list[int] = []
+    one = procfs.process(pid, proc)
+    while one is not None and one.parent > 1 and len(found) < _CLIMBS:
+        found.append(one.parent)
+        one = procfs.process(one.parent, proc)
+    return found
 
 
 def _kept(found: _Seen) -> dict[str, str]:

@@ -49,6 +49,7 @@ def _described(one: KeptContainer, serving: list[Found]) -> Found:
     return {
         "name": one.name,
         "socket": one.socket,
+        "runtime": one.runtime,
         "image": config["Image"],
         "running": bool(state["Running"] or state["Restarting"]),
         "serves": bool(program or serving),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reconciler.onhost.properties import State
 
 SERVICES_LIMIT = 1000
-_PROPERTIES = ("Id", "ExecStart", "FragmentPath", "StandardOutput", "LoadState")
+_PROPERTIES = ("Id", "ExecStart", "FragmentPath", "StandardOutput", "ActiveState")
 _PROGRAMS = {"llama-server": "llama-server", "llama-swap": "llama-swap", "vllm": "vllm"}
 _TRANSIENT = "/run/systemd/transient/"
 _CLIENTS = ("docker", "podman")
@@ -78,6 +78,7 @@ def _service(state: State, scope: str) -> Found | None:
     return {
         "service": {"name": state["Id"], "scope": scope},
         "runs": runs,
+        "running": state["ActiveState"] not in systemd.OVER,
         "expands": "$" in state["ExecStart"].partition("argv[]=")[2].partition(" ; ")[0],
         "file": state["FragmentPath"],
         "log": output.partition(":")[2] if output.startswith(_FILES) else "",

@@ -52,7 +52,7 @@ _PROPERTIES = (
     *results.PROPERTIES,
 )
 _BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
-_OVER = ("inactive", "failed")
+OVER = ("inactive", "failed")
 _WAITS = {
     "condition": "its ExecCondition= still runs",
     "start-pre": "its ExecStartPre= still runs",
@@ -122,7 +122,7 @@ def _started(name: str, scope: str) -> dict[str, Any]:
 def _refuse_failed(name: str, scope: str, state: State) -> None:
     """Raise HostProblem for a start that is over, with how it ended."""
     # One that waits for other units is inactive too, and has a job.
-    is_over = state["ActiveState"] in _OVER and not _is_waiting(state)
+    is_over = state["ActiveState"] in OVER and not _is_waiting(state)
     if is_over or state["SubState"] in _BETWEEN_TRIES:
         why = results.ending(state, _controls(name, scope), " before it served")
         raise HostProblem(f"{name} did not start: {why}; {_status(name, scope)} says more")
@@ -139,7 +139,7 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 def is_over(state: State) -> bool:
     """Whether a service's newest run is over, also where systemd will start it again."""
-    return state["ActiveState"] in _OVER or state["SubState"] in _BETWEEN_TRIES
+    return state["ActiveState"] in OVER or state["SubState"] in _BETWEEN_TRIES
 
 
 def _is_of(identity: dict[str, Any], state: State) -> bool:
@@ -275,7 +275,7 @@ def _main(state: State) -> dict[str, Any] | None:
 def _is_gone(state: State) -> bool:
     """Whether nothing of a service runs and systemd will not start it again by itself."""
     return (
-        state["ActiveState"] in (*_OVER, "")
+        state["ActiveState"] in (*OVER, "")
         and not _is_waiting(state)
         and not groups.below(state["ControlGroup"])
     )

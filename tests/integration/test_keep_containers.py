@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dockers import IMAGE, PROGRAMS, ROOT, Dockerd, dockerd
+from tests.dockers import IMAGE, PROGRAMS, ROOT, Dockerd, dockerd, podman
 from tests.engine import free_port, weights_in
 from tests.engine_program import embedded_in
 from tests.keeping import Keeping
@@ -140,3 +140,17 @@ def test_a_service_of_a_compose_file_is_imported_and_the_plan_is_empty(here: Kee
         cwd=here.folder, capture_output=True, check=False, timeout=COMMAND_SECONDS,
     )  # fmt: skip
     assert stopped.returncode == 0
+
+
+def test_a_container_of_podman_without_control_groups_is_imported_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with podman() as engine:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
+        here = Keeping(tmp_path, engine, free_port())
+        here.serve(RestartPolicy={"Name": "always"})
+        imported = here.command("import", "docker", "stack")
+        assert "do: make it again with `--restart=no`" in imported.stdout
+        until(lambda: here.run("plan", "--detailed-exitcode").returncode == 0)
+        assert "active: gemma" in (tmp_path / "stack" / "desired.yaml").read_text()
+        engine.remove("gemma")

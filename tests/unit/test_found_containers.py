@@ -211,3 +211,20 @@ def test_only_a_container_that_stays_and_is_told_of_can_be_a_model(
     is_kept = machine(containers=(one,)).container_of(seen) is not None
     assert is_kept is (changed == {})
     assert machine(containers=(one,)).container_of(server()) is None
+
+
+def test_a_process_that_only_its_files_set_apart_is_found_by_the_first_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Engine(monkeypatch, inspected())
+    proc = Proc(tmp_path / "proc")
+    for name, files in (("self", "ours"), ("9", "theirs"), ("10", "theirs"), ("11", "theirs")):
+        if name != "self":
+            parent = {"9": 1, "10": 9, "11": 1}[name]
+            proc.process(int(name), "llama-server", parent=parent, cgroup="0::/init\n")
+        (proc.folder / name / "ns").mkdir(parents=True)
+        place = tmp_path / files
+        place.touch()
+        (proc.folder / name / "ns" / "mnt").symlink_to(place)
+    found = {pid: origin(pid, str(proc.folder))["container"] for pid in (9, 10, 11)}
+    assert [one and one["name"] for one in found.values()] == ["gemma", "gemma", None]

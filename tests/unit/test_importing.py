@@ -146,3 +146,13 @@ def test_a_container_that_no_port_leads_to_is_reached_by_its_own_address(tmp_pat
     seen = machine(containers=(container(network="own"),))
     (model,) = read_back(reported(containers(seen), seen), tmp_path).values()
     assert model.launcher.options["network"] == "own"
+
+
+def test_what_runs_is_active_also_where_nothing_listens_in_it_yet(tmp_path: Path) -> None:
+    seen = machine(containers=(container(running=True, policy="always", runtime="podman"),))
+    report = reported(containers(seen), seen)
+    read_back(report, tmp_path)
+    assert "active: gemma" in (tmp_path / "desired.yaml").read_text()
+    assert "It runs, and listens nowhere yet." in (tmp_path / "inventory.yaml").read_text()
+    (policy,) = [row for row in report.rows if row.key == "restart: always"]
+    assert policy.instead == "make it again with `--restart=no`"

@@ -100,7 +100,7 @@ def _unit(project: _Project, service: ComposeService) -> ImportedUnit | None:
         return _not_made(project, service)
     unit = unit_of(container, project.machine)
     launcher = compose_launcher(project.name, service.name, container.socket, project.machine)
-    kept = Kept(f"service {service.name} of {project.name}", launcher)
+    kept = Kept(f"service {service.name} of {project.name}", launcher, runs=container.running)
     # What starts it again is told with what to write into the file.
     told = (row for row in unit.rows if not row.key.startswith(RESTART))
     rows = (*_rows(project, service), *told)

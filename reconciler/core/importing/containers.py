@@ -57,7 +57,9 @@ def server_of(container: FoundContainer, machine: Machine) -> Server:
         mapped=(),
         variables=container.variables,
         model=None,
-        container=Container(runtime="docker", name=container.name, engine=container.socket),
+        container=Container(
+            runtime=container.runtime, name=container.name, engine=container.socket
+        ),
     )
 
 
@@ -68,8 +70,8 @@ def of_policy(where: str, container: FoundContainer) -> Iterator[ImportRow]:
             where=where,
             key=f"{RESTART}: {container.policy}",
             became="carried",
-            why="docker starts it by itself too, at boot and after a crash",
-            instead=f"`docker update --restart=no {container.name}` leaves that to reconciler",
+            why=f"{container.runtime} starts it by itself too, at boot and after a crash",
+            instead=container.letting_be,
         )
 
 

@@ -65,7 +65,8 @@ def _unit(one: FoundService, machine: Machine, as_flags: AsFlags) -> ImportedUni
         service=one.service,
     )
     rows = (*_rows(one), *of_flags(where, server.flags))
-    return ImportedUnit(_name(one.service), server, of_service(one.service, machine.user), rows)
+    kept = of_service(one.service, machine.user)._replace(runs=one.running)
+    return ImportedUnit(_name(one.service), server, kept, rows)
 
 
 def _by_script(server: Server, machine: Machine) -> ImportedUnit:

@@ -28,8 +28,9 @@ class Candidate(NamedTuple):
 
     @property
     def serves(self) -> bool:
-        """Whether a server runs that has it."""
-        return self.server is not None and self.server.pid > 0
+        """Whether something runs that has it."""
+        is_seen = self.server is not None and self.server.pid > 0
+        return is_seen or (self.kept is not None and self.kept.runs)
 
 
 class _Served(NamedTuple):

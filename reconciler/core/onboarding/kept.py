@@ -11,11 +11,15 @@ from reconciler.model.origin import ROOT, Service
 
 
 class Kept(NamedTuple):
-    """A service or container: what it is called, its launcher's options, and what to know."""
+    """A service or container: what it is called, its launcher's options, and what to know.
+
+    `runs`: it does so as far as its keeper says, also where no server listens in it yet.
+    """
 
     shown: str
     launcher: Mapping[str, str]
     remarks: tuple[str, ...] = ()
+    runs: bool = False
 
 
 def kept(server: Server, machine: Machine) -> Kept | None:
@@ -39,7 +43,8 @@ def of_service(service: Service, user: str) -> Kept:
 def of_container(container: FoundContainer, machine: Machine) -> Kept:
     """Describe a container of a host."""
     launcher = {**docker(container.name, container.socket, machine), **_network(container)}
-    return Kept(f"container {container.name}", launcher, tuple(_of_container(container)))
+    remarks = tuple(_of_container(container))
+    return Kept(f"container {container.name}", launcher, remarks, container.running)
 
 
 def docker(container: str, place: str, machine: Machine) -> Mapping[str, str]:
@@ -67,8 +72,8 @@ def _network(container: FoundContainer) -> Mapping[str, str]:
 def _of_container(container: FoundContainer) -> Iterator[str]:
     if container.policy in {"always", "unless-stopped"}:
         yield (
-            f"Its restart policy is {container.policy}; `docker update --restart=no"
-            f" {container.name}` leaves it to reconciler when it runs."
+            f"Its restart policy is {container.policy}; to leave it to reconciler when it runs:"
+            f" {container.letting_be}."
         )
     for file in container.files:
         if not file.outside and file.inside.endswith(".gguf"):

@@ -49,7 +49,7 @@ def _origin(one: Candidate) -> Iterator[str]:
     if one.server is None or one.adopted is None:
         yield _about(one.file)
         return
-    yield _serves(one.server)
+    yield _serves(one.server, runs=one.serves)
     # What does not run was not looked at, where its file was not.
     if one.file.size or one.serves:
         yield _about(one.file)
@@ -60,9 +60,11 @@ def _origin(one: Candidate) -> Iterator[str]:
     yield from (_remark(row) for row in one.rows if row.instead or row.became != "carried")
 
 
-def _serves(server: Server) -> str:
+def _serves(server: Server, *, runs: bool) -> str:
     if not server.pid:
-        return "It did not run when it was looked at."
+        return (
+            "It runs, and listens nowhere yet." if runs else "It did not run when it was looked at."
+        )
     by = f", {server.service.name}" if server.service else ""
     return f"Served now {place_of(server)} by pid {server.pid} of {server.user}{by}."
 

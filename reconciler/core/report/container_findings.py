@@ -48,11 +48,10 @@ def of_model(model: ModelSpec, machine: Machine) -> Iterator[Finding]:
         return
     if container.policy in _STARTED_AGAIN:
         found = (
-            f"docker starts container {container.name} by itself at boot and when it ends"
-            f" (restart policy {container.policy}), whatever desired.yaml says"
+            f"{container.runtime} starts container {container.name} by itself at boot and when it"
+            f" ends (restart policy {container.policy}), whatever desired.yaml says"
         )
-        fix = f"`docker update --restart=no {container.name}`"
-        yield note("containers", found, fix)
+        yield note("containers", found, container.letting_be)
     service = machine.runs(container)
     if service is not None:
         found = f"{service.name} starts container {container.name}, whatever desired.yaml says"
