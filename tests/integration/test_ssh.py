@@ -244,11 +244,7 @@ def test_what_a_host_greets_with_is_no_answer_and_known_hosts_may_be_hashed(tmp_
 
 def test_init_writes_both_files_for_another_machine(tmp_path: Path, served: sshd.Served) -> None:
     port, to = free_port(), f"{getpass.getuser()}@127.0.0.1"
-    # What ~/.ssh/config would say; ssh does not look for it where HOME is.
-    (tmp_path / "ssh").write_text(
-        f'#!/bin/sh\nexec /usr/bin/ssh -F {served.config} -p {served.port} "$@"\n'
-    )
-    (tmp_path / "ssh").chmod(0o755)
+    ssh_of(served, tmp_path)
     argv = [str(program_in(tmp_path)), "-m", str(weights_in(tmp_path)), "--port", str(port)]
     by_hand = EngineProcess.start(argv, port, tmp_path / "log")
     try:
@@ -266,6 +262,27 @@ def test_init_writes_both_files_for_another_machine(tmp_path: Path, served: sshd
     assert f"ssh -t {to} 'kill {by_hand.pid}'" in done.stdout
 
 
+def ssh_of(served: sshd.Served, folder: Path) -> None:
+    """Write an ssh that knows what ~/.ssh/config would say: ssh does not look where HOME is."""
+    program = folder / "ssh"
+    program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {served.config} -p {served.port} "$@"\n')
+    program.chmod(0o755)
+
+
+def test_a_folder_of_weights_on_another_machine_is_imported(
+    tmp_path: Path, served: sshd.Served
+) -> None:
+    ssh_of(served, tmp_path)
+    (tmp_path / "models").mkdir()
+    weights = weights_in(tmp_path / "models")
+    to = f"{getpass.getuser()}@127.0.0.1"
+    done = begun(tmp_path, "import", "gguf-dir", str(tmp_path / "models"), "stack", f"--host={to}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    inventory = (tmp_path / "stack" / "inventory.yaml").read_text()
+    assert f"weights: {weights}" in inventory
+    assert "access: {kind: ssh" in inventory
+
+
 def test_init_refuses_an_address_that_is_none(tmp_path: Path) -> None:
     need("ssh")
     done = initialized(tmp_path, "-oProxyCommand=x")
@@ -275,20 +292,17 @@ def test_init_refuses_an_address_that_is_none(tmp_path: Path) -> None:
 
 
 def initialized(folder: Path, to: str) -> subprocess.CompletedProcess[str]:
+    return begun(folder, "init", "stack", "--yes", f"--host={to}")
+
+
+def begun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PATH": f"{folder}:{os.environ['PATH']}",
         "XDG_STATE_HOME": str(folder / "host"),
     }
-    argv = [
-        sys.executable,
-        "-m",
-        "reconciler",
-        "init",
-        str(folder / "stack"),
-        "--yes",
-        f"--host={to}",
-    ]
     return subprocess.run(
-        argv, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
-    )
+        [sys.executable, "-m", "reconciler", *words],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        timeout=COMMAND_SECONDS,
+    )  # fmt: skip
