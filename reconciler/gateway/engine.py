@@ -221,10 +221,11 @@ class EngineConnection(asyncio.Protocol):
         if self._parser is None or self._listener is None or not self._is_read:
             return
         status, fresh, self._fresh = self._parser.get_status_code(), self._fresh, b""
-        head, self._fields = answer_head(status, self._reason, self._fields), []
+        head = answer_head(status, self._reason, self._fields)
         self._broken = fault(head)
         if self._broken or status < FINAL:
             return
+        self._fields = []
         self._bodiless = self._bodiless or status in BODILESS
         is_framed = codings(head) or head.length is not None
         self._until_closed = not is_framed and not self._bodiless
