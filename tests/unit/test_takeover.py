@@ -244,3 +244,23 @@ def test_a_container_that_a_service_runs_says_how_it_could_be_kept() -> None:
     (found,) = steps(seen, [one])
     assert found.command == "systemctl disable --now gem.service"
     assert "once that is disabled, a container made without `--rm`" in " ".join(found.why)
+
+
+def test_a_container_that_is_kept_says_what_hides_it_and_that_it_wants_a_key() -> None:
+    inside = Container(runtime="docker", name="gemma", engine=SOCKET)
+    one = candidate(
+        container=inside,
+        variables=("LLAMA_API_KEY",),
+        flags=("--no-slots", "--host", "10.0.0.2"),
+    )
+    seen = machine(user="root", servers=(one.server,), containers=(container(),))
+    key, hidden = steps(seen, [one])
+    assert (
+        "qwen keeps running as container gemma, and wants an API key (LLAMA_API_KEY)" in key.why[0]
+    )
+    assert (hidden.command, hidden.why[1].partition(":")[0]) == (
+        "",
+        "Make it again without --no-slots, --host 10.0.0.2",
+    )
+    elsewhere = machine(servers=(one.server,), containers=(container(network="own"),))
+    assert "--host" not in steps(elsewhere, [one])[1].why[1]

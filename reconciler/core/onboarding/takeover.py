@@ -8,6 +8,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from reconciler.core.onboarding.candidates import Candidate
+from reconciler.core.onboarding.kept import Kept, kept
 from reconciler.model.machine import LOOPBACK, Machine, Server
 from reconciler.model.origin import ENGINES, ROOT, Container, Service
 
@@ -63,47 +64,51 @@ def _strangers(found: Iterable[Candidate]) -> Iterator[tuple[str, Server]]:
 
 
 def _steps(machine: Machine, name: str, server: Server) -> Iterator[TakeoverStep]:
-    service = machine.service_of(server)
-    if service is None:
-        # A container that is kept stays as it is.
-        if machine.container_of(server) is None:
-            yield _ended(machine, name, server)
+    keeper = kept(server, machine)
+    if keeper is None:
+        yield _ended(machine, name, server)
         return
     if server.key_source and not server.key_file:
-        yield _named_key(machine, name, server, service)
-    if _hiding(server):
-        yield _opened(machine, name, server, service)
+        yield _named_key(machine, name, server, keeper)
+    if _hiding(machine, server):
+        yield _opened(machine, name, server, keeper)
 
 
-def _named_key(machine: Machine, name: str, server: Server, service: Service) -> TakeoverStep:
-    """Tell what to do about a key that is in a service alone: until it is named, it runs unseen."""
+def _named_key(machine: Machine, name: str, server: Server, keeper: Kept) -> TakeoverStep:
+    """Tell what to do about a key that its keeper alone has: until it is named, it runs unseen."""
     file = (
         f"Put the key into a file that only {machine.user} may read, and name that as `key:` of"
         f" {name} in inventory.yaml."
     )
     why = (
-        f"{name} keeps running as {service.name}, and wants an API key ({server.key_source}).",
+        f"{name} keeps running as {keeper.shown}, and wants an API key ({server.key_source}).",
         file,
         f"Until then what {name} does cannot be seen, and it is not stopped for another model.",
     )
     return TakeoverStep("", why)
 
 
-def _hiding(server: Server) -> list[str]:
+def _hiding(machine: Machine, server: Server) -> list[str]:
     """List the flags with which a server cannot be looked at."""
     names = dict.fromkeys(word.partition("=")[0] for word in server.flags)
-    place = _place(server)
-    elsewhere = [] if place in _SEEN else [f"--host {place}"]
+    place, container = _place(server), machine.container_of(server)
+    # In a network of its own, loopback is another one.
+    is_seen = place in _SEEN or (container is not None and container.network != "host")
+    elsewhere = [] if is_seen else [f"--host {place}"]
     return [*(name for name in names if name in _HIDING), *elsewhere]
 
 
-def _opened(machine: Machine, name: str, server: Server, service: Service) -> TakeoverStep:
-    """Tell how a service that keeps running is changed so that it can be looked at."""
-    hiding = ", ".join(_hiding(server))
-    why = [
-        f"{name} keeps running as {service.name}, and is checked on 127.0.0.1 over plain http.",
-        f"Take {hiding} out of its ExecStart=: with it, what {name} is doing cannot be seen.",
-    ]
+def _opened(machine: Machine, name: str, server: Server, keeper: Kept) -> TakeoverStep:
+    """Tell how what keeps running is changed so that it can be looked at."""
+    hiding = ", ".join(_hiding(machine, server))
+    checked = (
+        f"{name} keeps running as {keeper.shown}, and is checked on 127.0.0.1 over plain http."
+    )
+    unseen = f"with it, what {name} is doing cannot be seen."
+    service = machine.service_of(server)
+    if service is None:
+        return TakeoverStep("", (checked, f"Make it again without {hiding}: {unseen}"))
+    why = [checked, f"Take {hiding} out of its ExecStart=: {unseen}"]
     if server.socket:
         why.append(f"Write `--port {server.port}` there, which is the port in inventory.yaml.")
     systemctl = _systemctl(machine, service)
