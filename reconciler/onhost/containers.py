@@ -148,6 +148,27 @@ def _client(pid: int, name: str, proc: str) -> dict[str, Any]:
     return {}
 
 
+def run_by(client: int, proc: str = "/proc") -> list[int]:
+    """List the processes of the container that a client waits for, none of any other program."""
+    typed = procfs.argv(client, proc)
+    if not _is_client(typed):
+        return []
+    mains = [pid for pid in procfs.pids(proc) if _is_run_by(typed, pid, proc)] or _started(typed)
+    return [pid for main in mains for pid in (main, *procfs.offspring(main))]
+
+
+def _is_run_by(typed: list[str], pid: int, proc: str) -> bool:
+    is_inside = _seen(services.group(pid, proc)) is not None
+    return is_inside and _ends_with(typed, procfs.argv(pid, proc))
+
+
+def _started(typed: list[str]) -> list[int]:
+    """Find the first process of the container that a client started by its name."""
+    kept = container_engine.kept(typed[-1]) if _starts(typed, typed[-1]) else None
+    pid = int(kept.seen["State"]["Pid"]) if kept else 0
+    return [pid] if pid else []
+
+
 def _starts(typed: list[str], name: str) -> bool:
     """Whether a client started a container that existed already, and waits for its end."""
     return bool(name) and typed[-1] == name and "start" in typed[1:-1]

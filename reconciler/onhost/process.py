@@ -121,6 +121,20 @@ def holding(wanted: dict[str, Any]) -> Iterator[int | None]:
             os.close(descriptor)
 
 
+def lives(wanted: dict[str, Any]) -> bool:
+    """Whether the process with this identity is still there."""
+    with holding(wanted) as descriptor:
+        return descriptor is not None
+
+
+def kill(wanted: dict[str, Any]) -> None:
+    """Send KILL to the process with this identity, as far as this account may."""
+    with holding(wanted) as descriptor:
+        if descriptor is not None:
+            with contextlib.suppress(PermissionError):
+                send(descriptor, signal.SIGKILL)
+
+
 def exited(descriptor: int, seconds: float) -> bool:
     """Wait until the process of a pidfd exits, and tell whether it did."""
     poll = select.poll()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import (
     commands,
+    containers,
     groups,
     inner_systemd,
     ports,
@@ -129,11 +130,11 @@ def _refuse_failed(name: str, scope: str, state: State) -> None:
 
 
 def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """End a service and all that is in its control group, if it still is the invocation meant."""
+    """End a service and all that belongs to it, if it still is the invocation meant."""
     name, scope, began = request["name"], request["scope"], time.monotonic()
     state = shown(name, scope)
     is_meant = _is_of(request["identity"], state)
-    rungs = _ended(name, scope, request) if is_meant and not _is_gone(state) else []
+    rungs = _ended(name, scope, request, _beyond(state)) if is_meant and not _is_gone(state) else []
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
 
 
@@ -150,14 +151,25 @@ def _is_of(identity: dict[str, Any], state: State) -> bool:
         return leader is not None and identity["pid"] in groups.below(state["ControlGroup"])
 
 
-def _ended(name: str, scope: str, request: dict[str, Any]) -> list[str]:
+def _beyond(state: State) -> list[dict[str, Any]]:
+    """Identify what belongs to a service and is not in its control group, as in a container."""
+    pids = {*_offspring(_main(state))} - groups.below(state["ControlGroup"])
+    return [one for one in map(process.identity, pids) if one]
+
+
+def _ended(
+    name: str, scope: str, request: dict[str, Any], beyond: list[dict[str, Any]]
+) -> list[str]:
     """Stop a service, kill it when it does not obey in time, and tell which of both it took."""
     # Without a wait of systemctl's own: it would go on until the unit's TimeoutStopSec=.
     systemctl(scope, "stop", "--no-block", name)
-    if _is_gone_within(float(request["grace"]), name, scope):
+    if _is_gone_within(float(request["grace"]), name, scope, beyond):
         return ["term"]
     systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
-    if _is_gone_within(float(request["kill"]), name, scope):
+    # Systemd signals its control group alone.
+    for one in beyond:
+        process.kill(one)
+    if _is_gone_within(float(request["kill"]), name, scope, beyond):
         return ["term", "kill"]
     raise HostProblem(
         f"{name} is still there {request['kill']:g} s after SIGKILL; {_status(name, scope)} says"
@@ -165,9 +177,9 @@ def _ended(name: str, scope: str, request: dict[str, Any]) -> list[str]:
     )
 
 
-def _is_gone_within(seconds: float, name: str, scope: str) -> bool:
+def _is_gone_within(seconds: float, name: str, scope: str, beyond: list[dict[str, Any]]) -> bool:
     deadline = time.monotonic() + seconds
-    while not _is_gone(shown(name, scope)):
+    while any(map(process.lives, beyond)) or not _is_gone(shown(name, scope)):
         if time.monotonic() >= deadline:
             return False
         time.sleep(PAUSE)
@@ -239,7 +251,8 @@ def _unit(state: State) -> dict[str, Any] | None:
 
 
 def _offspring(main: dict[str, Any] | None) -> list[int]:
-    return procfs.offspring(main["pid"]) if main else []
+    """List what the main process started, also as a client that waits for a container."""
+    return [*procfs.offspring(main["pid"]), *containers.run_by(main["pid"])] if main else []
 
 
 def _is_starting(state: State) -> bool:

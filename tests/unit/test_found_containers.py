@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.core.onboarding.kept import of_container
 from reconciler.model.found_container import ContainerEngine, FoundContainer
-from reconciler.onhost import container_engine, docker_api, found_containers
+from reconciler.onhost import container_engine, containers, docker_api, found_containers
 from reconciler.onhost.docker_api import DockerAnswer
 from reconciler.onhost.origins import origin
 from reconciler.onhost.problem import HostProblem
@@ -154,6 +154,18 @@ def test_a_service_that_starts_a_container_by_its_name_is_what_runs_it(
     found = origin(9, str(proc.folder))["container"]
     service = {"name": "gem.service", "scope": "system"}
     assert (found["name"], found["service"]) == ("gemma", service if is_its else None)
+    assert containers.run_by(7, str(proc.folder)) == ([9] if "start" in typed[1:-1] else [])
+
+
+def test_what_nobody_keeps_or_does_not_run_is_waited_for_by_no_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = Engine(monkeypatch, inspected(State={"Pid": 0}))
+    proc = Proc(tmp_path / "proc")
+    proc.process(7, "docker", "start", "-a", "gemma")
+    assert containers.run_by(7, str(proc.folder)) == []
+    engine.containers = ()
+    assert containers.run_by(7, str(proc.folder)) == []
 
 
 def test_what_a_server_has_in_memory_is_found_on_its_host(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,3 +296,13 @@ def test_who_holds_a_port_is_named_with_what_ends_it_and_a_kill_only_where_it_la
     changed: dict[str, Any], remedy: str
 ) -> None:
     assert PortOwner(**{"pid": 9, "name": "llama-server", **changed}).remedy == remedy
+
+
+def test_what_a_client_waits_for_is_what_its_words_ran(proc: Proc) -> None:
+    words = ("-m", "/models/a.gguf")
+    proc.process(6, "docker", "run", "image", *words, cgroup="0::/system.slice/gemma.service\n")
+    proc.process(7, "llama-server", *words, cgroup="0::/system.slice/by-hand.service\n")
+    proc.process(8, "llama-server", "-m", "/b", cgroup=f"0::/system.slice/docker-{ID}.scope\n")
+    proc.process(9, "llama-server", *words, cgroup=f"0::/system.slice/docker-{ID}.scope\n")
+    assert containers.run_by(6, str(proc.folder)) == [9]
+    assert containers.run_by(7, str(proc.folder)) == []
