@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.cli.main import main
 from reconciler.config.source import FileSource
+from reconciler.core.phrases import WAITS
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import ConfigError, PlanStale, Refused, Unreachable, WriteFailed
@@ -282,10 +283,7 @@ def test_a_use_that_did_not_come_off_says_what_the_file_says_and_how_to_stay(
         made.inventory(', args: ["--threads", "many"]' if fails else "")
         done = made.run("use", "tiny-b", "--yes")
         assert done.returncode == (3 if fails else 0), done.stderr
-        follows = (
-            "state/desired.yaml still says what was asked for, which is left alone until it"
-            " changes, or `reconciler retry`"
-        )
+        follows = f"state/desired.yaml still says what was asked for, which {WAITS}"
         assert (f"{follows}; `reconciler use tiny-a` keeps tiny-a" in done.stderr) == fails
         serves = "tiny-a" if fails else "tiny-b"
         assert f"  {serves:<20} http://127.0.0.1:{made.port}/v1\n" in done.stdout
