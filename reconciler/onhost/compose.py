@@ -18,7 +18,6 @@ from reconciler.onhost.problem import HostProblem
 
 _LABEL = "com.docker.compose."
 _PODMAN_HASH = "io.podman.compose.config-hash"
-_OK = 200
 
 Request = dict[str, Any]
 
@@ -79,11 +78,13 @@ def _found(one: Request) -> _Found:
     labels = [f"{_LABEL}project={one['project']}", f"{_LABEL}service={one['service']}"]
     wanted = quote(json.dumps({"label": labels}))
     answer = engine.ask_engine("GET", f"/containers/json?all=1&filters={wanted}")
-    listed = answer.value
-    if answer.status != _OK or not isinstance(listed, list):
+    listed = answer.listed
+    if listed is None:
         raise HostProblem(f"{engine.dialect.daemon} does not list its containers: {answer.said}")
     # What `compose run` makes is not the service. podman-compose has no such label.
-    own = [each for each in listed if each["Labels"].get(f"{_LABEL}oneoff") != "True"]
+    # One that is being removed has no name.
+    named = [each for each in listed if each["Names"]]
+    own = [each for each in named if each["Labels"].get(f"{_LABEL}oneoff") != "True"]
     first = min(own, key=_number, default=None)
     held = seen = None
     if first is not None:

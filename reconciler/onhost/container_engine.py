@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from reconciler.onhost import docker_api, docker_dialect, docker_sockets, files
+from reconciler.onhost import docker_api, docker_dialect, docker_inspected, docker_sockets, files
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def kept(identifier: str) -> KeptContainer | None:
 
 def _kept(place: str, identifier: str) -> KeptContainer | None:
     answer = _asked(place, f"/containers/{quote(identifier, safe='')}/json")
-    seen = answer.value if answer else None
-    if answer is None or not isinstance(seen, dict):
+    seen = docker_inspected.whole(answer.value) if answer else None
+    if answer is None or seen is None:
         return None
     return KeptContainer(place, seen, docker_dialect.of_server(answer.server).command)
 
@@ -72,8 +72,8 @@ def every(named: Iterable[str] = ()) -> list[KeptContainer]:
 
 def _every(place: str) -> list[KeptContainer]:
     answer = _asked(place, "/containers/json?all=1")
-    listed = answer.value if answer else []
-    found = (_kept(place, one["Id"]) for one in listed[:CONTAINERS_LIMIT])
+    listed = answer.listed if answer else None
+    found = (_kept(place, one["Id"]) for one in (listed or ())[:CONTAINERS_LIMIT])
     return [one for one in found if one is not None]
 
 

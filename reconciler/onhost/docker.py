@@ -84,12 +84,18 @@ def begin(one: HeldContainer) -> dict[str, Any]:
 
 def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
     """End a container, and what would start it again, if it still is the run that is meant."""
-    began, one = time.monotonic(), HeldContainer(request)
+    began, one = time.monotonic(), _meant(request)
     seen = one.inspected()
     is_meant = runs(seen) and _is_of(request["identity"], invocation(seen))
     rungs = _ended(one, math.ceil(request["grace"]), float(request["kill"])) if is_meant else []
     code = exit_code(one.inspected()) if is_meant else None
     return {"gone": True, "rungs": rungs, "exit_code": code, "seconds": time.monotonic() - began}
+
+
+def _meant(request: dict[str, Any]) -> HeldContainer:
+    """Mean a container by its id, which stays when it is renamed."""
+    name, identity = request["name"], request["identity"]["invocation"].partition("@")[0]
+    return HeldContainer({**request, "name": identity or name}, name)
 
 
 def _is_of(identity: dict[str, Any], run: str) -> bool:

@@ -18,6 +18,7 @@ SECONDS = 10.0
 LIMIT = 8 * 1024 * 1024
 BODY_LIMIT = 1024 * 1024
 _HOST = "docker"
+_OK = 200
 
 
 class DockerAnswer(NamedTuple):
@@ -35,15 +36,32 @@ class DockerAnswer(NamedTuple):
         """Its body as JSON, None where it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
+
+    @property
+    def listed(self) -> list[dict[str, Any]] | None:
+        """The containers that it lists, None where it answers something else."""
+        rows = self.value if self.status == _OK else None
+        if not isinstance(rows, list) or not all(_is_row(one) for one in rows):
+            return None
+        return [
+            {**one, "Labels": one.get("Labels") or {}, "Names": one.get("Names") or []}
+            for one in rows
+        ]
 
     @property
     def said(self) -> str:
         """Why it refused, in its own words."""
         value = self.value
         told = value.get("message") if isinstance(value, dict) else None
-        return " ".join(str(told).split()) if told else f"it answered {self.status}"
+        if told:
+            return " ".join(str(told).split())
+        return "its answer is not readable" if self.status == _OK else f"it answered {self.status}"
+
+
+def _is_row(one: object) -> bool:
+    return isinstance(one, dict) and bool(one.get("Id"))
 
 
 def ask(

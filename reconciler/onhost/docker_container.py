@@ -9,6 +9,7 @@ from urllib.parse import quote
 from reconciler.onhost import (
     docker_api,
     docker_dialect,
+    docker_inspected,
     docker_ports,
     docker_sockets,
     process,
@@ -67,10 +68,10 @@ class HeldContainer:
     def inspected(self) -> Inspected | None:
         """Look at it, None where there is none; raise HostProblem when that is refused."""
         answer = self.ask("GET", "/json")
-        seen = answer.value
         if answer.status == _NOT_FOUND:
             return None
-        if answer.status != _OK or not isinstance(seen, dict):
+        seen = docker_inspected.whole(answer.value) if answer.status == _OK else None
+        if seen is None:
             daemon = self.dialect.daemon
             raise HostProblem(f"{daemon} does not tell of container {self.name}: {answer.said}")
         return seen
@@ -79,7 +80,7 @@ class HeldContainer:
         """Tell how its program ended, as a clause."""
         if state["OOMKilled"]:
             return "the kernel ended it because memory ran out"
-        if state.get("Error"):
+        if state["Error"]:
             words = " ".join(state["Error"].split())
             return f"{self.dialect.daemon} could not run it ({words})"
         # What has been noticed to be over is told with its status a moment later.
@@ -110,12 +111,12 @@ def _members(main: int, seen: Inspected) -> list[int]:
 
 def is_marked(seen: Inspected) -> bool:
     """Whether a container was made by a reconciler, which makes one for each start."""
-    return LABEL in (seen["Config"].get("Labels") or {})
+    return LABEL in seen["Config"]["Labels"]
 
 
 def runs(seen: Inspected | None) -> bool:
     """Whether something of a container runs, or its engine will start it again by itself."""
-    return seen is not None and bool(seen["State"]["Running"] or docker_dialect.waits(seen))
+    return seen is not None and (docker_dialect.is_up(seen) or docker_dialect.waits(seen))
 
 
 def _times(one: procfs.Process | None) -> dict[str, Any]:

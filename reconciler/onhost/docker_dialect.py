@@ -48,7 +48,7 @@ def of_socket(place: str) -> Dialect:
 
 def returns(name: str, seen: Mapping[str, Any], dialect: Dialect) -> str:
     """Tell that a container is started again at boot though it was stopped, and what ends that."""
-    policy = seen["HostConfig"].get("RestartPolicy") or {}
+    policy = seen["HostConfig"]["RestartPolicy"]
     # `unless-stopped` and `on-failure` leave one alone that was stopped.
     if policy.get("Name") != "always":
         return ""
@@ -63,10 +63,17 @@ def returns(name: str, seen: Mapping[str, Any], dialect: Dialect) -> str:
     )
 
 
+def is_up(seen: Mapping[str, Any]) -> bool:
+    """Whether a container has processes, also where they are paused or being stopped."""
+    state = seen["State"]
+    # podman says of neither that it is running.
+    return bool(state["Running"] or state["Paused"] or state["Status"] == "stopping")
+
+
 def waits(seen: Mapping[str, Any]) -> bool:
     """Whether a container has no process, and its restart policy will start it again."""
-    state, policy = seen["State"], seen["HostConfig"].get("RestartPolicy") or {}
+    state, policy = seen["State"], seen["HostConfig"]["RestartPolicy"]
     if state["Restarting"]:
         return True
     # podman does not say so: it is "stopped" between two tries, and "exited" once it stays down.
-    return state.get("Status") == "stopped" and policy.get("Name", "no") not in {"", "no"}
+    return state["Status"] == "stopped" and policy.get("Name", "no") not in {"", "no"}

@@ -54,9 +54,10 @@ def units(request: Request, directory: str) -> dict[str, Any]:
 
 def _units(engine: HeldContainer, directory: str) -> list[dict[str, Any]]:
     marked = quote(json.dumps({"label": [LABEL]}))
-    answer = engine.ask_engine("GET", f"/containers/json?filters={marked}")
-    listed = answer.value
-    if answer.status != _OK or not isinstance(listed, list):
+    # podman lists what is paused or being stopped only among all.
+    answer = engine.ask_engine("GET", f"/containers/json?all=1&filters={marked}")
+    listed = answer.listed
+    if listed is None:
         raise HostProblem(f"{engine.dialect.daemon} does not list its containers: {answer.said}")
     each = (HeldContainer({"name": one["Id"], "socket": engine.socket}) for one in listed)
     return [unit for one in each if (unit := _unit(one, directory)) is not None]
@@ -75,7 +76,7 @@ def _unit(one: HeldContainer, directory: str) -> dict[str, Any] | None:
 
 def _mark(seen: Inspected | None) -> dict[str, Any] | None:
     """Read the mark of a container, None where it has none of ours."""
-    labels = (seen["Config"].get("Labels") or {}) if seen else {}
+    labels = seen["Config"]["Labels"] if seen else {}
     with contextlib.suppress(ValueError):
         mark = json.loads(labels.get(LABEL, ""))
         if isinstance(mark, dict) and "model" in mark:

@@ -23,16 +23,18 @@ def led_from(seen: dict[str, Any]) -> list[int] | None:
     settings = seen["HostConfig"]
     if settings["NetworkMode"] == _HOST:
         return None
-    bound = settings.get("PortBindings") or {}
-    tcp = [one for inside, places in bound.items() if inside.endswith("/tcp") for one in places]
-    on_loopback = [one["HostPort"] for one in tcp if one.get("HostIp", "") in _LOOPBACK]
+    bound = settings["PortBindings"]
+    tcp = [
+        one for inside, places in bound.items() if inside.endswith("/tcp") for one in places or ()
+    ]
+    on_loopback = [one.get("HostPort", "") for one in tcp if one.get("HostIp", "") in _LOOPBACK]
     return sorted(int(port) for port in on_loopback if port.isdecimal())
 
 
 def listeners(seen: dict[str, Any]) -> Iterator[int]:
     """Yield the processes that listen on the host for a container."""
     networks = (seen.get("NetworkSettings") or {}).get("Networks") or {}
-    addresses = {one["IPAddress"] for one in networks.values() if one.get("IPAddress")}
+    addresses = {one["IPAddress"] for one in networks.values() if one and one.get("IPAddress")}
     if not led_from(seen) or not addresses:
         return
     for pid in procfs.pids():

@@ -40,8 +40,8 @@ def _is_in(inside: Found, name: str, socket: str) -> bool:
 
 def _described(one: KeptContainer, serving: list[Found]) -> Found:
     seen = one.seen
-    config, settings, state = seen["Config"], seen["HostConfig"], seen["State"]
-    labels = config.get("Labels") or {}
+    config, settings = seen["Config"], seen["HostConfig"]
+    labels = config["Labels"]
     program = servers.program_of([seen["Path"], *seen["Args"]], _variables(config))
     flags = servers.without_secrets(program.flags) if program else []
     inside = servers.told_port(flags)
@@ -51,7 +51,7 @@ def _described(one: KeptContainer, serving: list[Found]) -> Found:
         "socket": one.socket,
         "runtime": one.runtime,
         "image": config["Image"],
-        "running": bool(state["Running"] or state["Restarting"]),
+        "running": docker_container.runs(seen),
         "serves": bool(program or serving),
         "flags": flags,
         "variables": servers.settings(_variables(config)),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from anyio import lowlevel
 
 from reconciler.drivers.launchers import docker as docker_launcher
 from reconciler.errors import DriverError
@@ -146,3 +149,49 @@ async def test_one_that_comes_back_at_boot_says_so_and_what_keeps_it_down(
     assert told[container.dockerd.command] in unit.returns
     await container.launcher.stop(unit, 5)
     assert await container.ours() == []
+
+
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+
+
+async def test_one_that_somebody_else_is_stopping_runs_until_it_is_gone(
+    container: ContainerPlace,
+) -> None:
+    first = await container.started(DEAF + running.SLEEPER)
+    with anyio.fail_after(running.DEADLINE):
+        async with anyio.create_task_group() as group:
+            stop = partial(container.dockerd.ask, "POST", "/containers/gemma3/stop?t=2")
+            group.start_soon(anyio.to_thread.run_sync, stop)
+            # podman calls it "stopping" then, and not running.
+            while container.dockerd.command == "podman" and is_up(container.dockerd, "gemma3"):
+                await lowlevel.checkpoint()
+            (unit,) = await container.ours()
+            assert unit.identity == first
+            await container.launcher.stop(unit, 1)
+            with pytest.raises(ProcessLookupError):
+                os.kill(first.pid, 0)
+
+
+async def test_one_that_was_renamed_meanwhile_is_the_one_that_is_stopped(
+    container: ContainerPlace,
+) -> None:
+    first = await container.started(running.SLEEPER)
+    container.dockerd.ask("POST", "/containers/gemma3/rename?name=other")
+    try:
+        assert (await container.stop(first, 5))["rungs"] == ["term"]
+        assert not is_up(container.dockerd, "other")
+    finally:
+        container.dockerd.remove("other")
+
+
+def is_up(engine: Dockerd, name: str) -> bool:
+    return bool(engine.state(name)["Running"])
+
+
+async def test_one_that_is_paused_runs_and_can_be_stopped(in_docker: ContainerPlace) -> None:
+    first = await in_docker.started(running.SLEEPER)
+    in_docker.dockerd.ask("POST", "/containers/gemma3/pause")
+    (unit,) = await in_docker.ours()
+    assert unit.identity == first
+    await in_docker.launcher.stop(unit, 1)
+    assert await in_docker.ours() == []

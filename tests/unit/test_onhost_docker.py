@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.onhost import bounded, docker_api, docker_log
+from reconciler.onhost import bounded, docker_api, docker_inspected, docker_log
 from reconciler.onhost.docker_api import DockerAnswer
 from reconciler.onhost.problem import HostProblem
 from reconciler.onhost.serve import answer
@@ -43,7 +43,7 @@ class Engine:
         monkeypatch.setattr(docker_api, "ask", self._ask)
 
     def _ask(self, _: str, method: str, path: str, *__: object) -> DockerAnswer:
-        word = path.removeprefix("/containers/gemma3/").partition("?")[0]
+        word = path.rpartition("/")[2].partition("?")[0]
         if word != "json":
             self.asked.append(f"{method} {word}")
             return self.answers.get(word, DockerAnswer(204, b""))
@@ -75,6 +75,66 @@ def test_a_container_that_is_over_at_once_did_not_start(
         "error": f"container gemma3 did not start: {why} before it served; `docker logs gemma3`"
         " says more"
     }
+
+
+@pytest.mark.parametrize("state", [{"Status": "stopping"}, {"Status": "paused", "Paused": True}])
+def test_what_an_engine_calls_not_running_is_a_unit_until_its_processes_are_gone(
+    monkeypatch: pytest.MonkeyPatch, state: dict[str, Any]
+) -> None:
+    Engine(monkeypatch, **state)
+    (seen,) = answer({"do": "containers", "containers": [GIVEN]}, "/")["ok"]["containers"]
+    assert seen["unit"] is not None
+
+
+BARE = {
+    "Id": "c" * 64,
+    "State": {"Running": False, "Pid": 0},
+    "Config": {"Image": "llama"},
+    "HostConfig": {"NetworkMode": "host"},
+}
+EMPTY = ("Args", "Mounts", "Name", "Path", "Created", "Image", "RestartCount")
+
+
+def test_what_is_left_out_or_null_is_empty() -> None:
+    null = {**BARE, **dict.fromkeys(EMPTY)}
+    null["HostConfig"] = {"NetworkMode": "host", "RestartPolicy": None, "PortBindings": None}
+    assert docker_inspected.whole(BARE) == docker_inspected.whole(null)
+    full = docker_inspected.whole({**BARE, "Args": ["a"]})
+    assert full is not None
+    assert (full["Args"], full["Mounts"], full["State"]["Status"]) == (["a"], [], "")
+    assert full["HostConfig"]["RestartPolicy"] == {"Name": ""}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        json.dumps({**BARE, "State": None}).encode(),
+        json.dumps({**BARE, "State": {"Running": None, "Pid": 0}}).encode(),
+        json.dumps({**BARE, "Config": []}).encode(),
+    ],
+)
+def test_an_answer_that_tells_of_no_container_is_not_a_container_that_has_stopped(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    Engine(monkeypatch).answers["json"] = DockerAnswer(200, body)
+    said = answer({"do": "containers", "containers": [GIVEN]}, "/")
+    assert "dockerd does not tell of container gemma3: " in said["error"]
+
+
+@pytest.mark.parametrize("rows", [{}, [None], [{"Id": ""}], [[]]])
+def test_what_is_no_list_of_containers_is_told_apart_from_an_empty_one(rows: object) -> None:
+    assert DockerAnswer(200, json.dumps(rows).encode()).listed is None
+    assert DockerAnswer(500, b"[]").listed is None
+    assert DockerAnswer(200, b"[]").listed == []
+    row = {"Id": "c", "Names": None, "Labels": None}
+    assert DockerAnswer(200, json.dumps([row]).encode()).listed == [
+        {"Id": "c", "Names": [], "Labels": {}}
+    ]
 
 
 def stopped(pid: int, run: str) -> dict[str, Any]:
