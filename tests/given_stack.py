@@ -30,13 +30,13 @@ class GivenStack(Stack):
     def __init__(self, folder: Path, launcher: str) -> None:
         """Take the launcher as it stands in the inventory."""
         super().__init__(folder)
-        weights = weights_in(folder)
-        text = INVENTORY.format(port=self.port, weights=weights, launcher=launcher)
+        self.weights = weights_in(folder)
+        text = INVENTORY.format(port=self.port, weights=self.weights, launcher=launcher)
         (folder / "state" / "inventory.yaml").write_text(text)
         (folder / "slots").mkdir(exist_ok=True)
         kept = folder / "slots" / "another-name"
         kept.mkdir()
-        options = embedded.Options(weights=str(weights), slots=str(kept.parent))
+        options = embedded.Options(weights=str(self.weights), slots=str(kept.parent))
         self.given = embedded.command(options, "another-name", self.port).argv
 
 

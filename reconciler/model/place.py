@@ -11,11 +11,13 @@ Door: TypeAlias = int | str
 class Inside(Value):
     """A container by its name, its id or its number, and the socket of the engine that keeps it.
 
+    That of a service is named SCOPE/SERVICE.
+
     In a `network` of its own, its ports are nobody else's.
     Of an `image`, what is made has the host's own paths, and that image's programs.
     """
 
-    kind: Literal["docker", "compose", "lxc", "pct", "image"]
+    kind: Literal["docker", "compose", "systemd", "lxc", "pct", "image"]
     name: str
     socket: str = ""
     network: Literal["host", "own"] = "host"

@@ -1,53 +1,34 @@
 """What a unit that exists already runs: the words of a service or a container, as it reads them.
 
-Of what runs they are seen; of what does not, they are what its keeper would start. systemd's rules
-for variables are those of systemd.service(5), tried with 252.
+Of what runs they are seen; of what does not, they are what its keeper would start.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import (
     containers,
     docker,
+    exec_start,
     inner_systemd,
     lxc,
     lxc_words,
     procfs,
-    properties,
-    systemd,
+    service_container,
 )
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    from reconciler.onhost.properties import State
+    from reconciler.onhost.exec_start import ExecStart
 
 _FLAGS = "LLAMA_ARG_"
 _SET = "lxc.environment"
-_PROPERTIES = (
-    "MainPID",
-    "ControlGroup",
-    "WorkingDirectory",
-    "User",
-    "Environment",
-    "EnvironmentFiles",
-)
-_AS_IS = "no-env-expand"
-_SYSTEMD, _SERVICE = "org.freedesktop.systemd1", "org.freedesktop.systemd1.Service"
-_OBJECT = "/org/freedesktop/systemd1/unit/"
 _ROOT = ("", "0", "root")
-
-_VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}")
-_ALONE = re.compile(r"\$(\w+)")
-_PLAIN = re.compile(r"[\w@%+=:,./${}-]+")
-_COMMENTS = ("#", ";")
 
 
 def of_container(request: dict[str, Any], _: str) -> dict[str, Any]:
@@ -91,28 +72,48 @@ def of_lxc(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 
 def of_service(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Answer what a service runs, and how it is added to."""
+    """Answer what a service runs, or the container that it makes, and how it is added to."""
     name, scope = request["name"], request["scope"]
-    state, started = _shown(name, scope), _started(name, scope)
+    started = exec_start.read(name, scope)
     if started is None:
         return {"problem": f"{name} runs nothing"}
-    pid = int(state["MainPID"] or 0)
-    path, argv, how = started
-    client = os.path.basename(path)
+    if request.get("container"):
+        return _of_made(started)
+    client = os.path.basename(started.written[0])
     if client in containers.CLIENTS:
-        return {"problem": f"{name} runs a container ({client}), into which is not looked here"}
-    written = [path, *argv[1:]]
+        return {"problem": f"{name} runs a container ({client}); {_told(client, scope)}"}
     beside = {
-        "directory": state["WorkingDirectory"].lstrip("!-") or "/",
-        "user": "" if scope == "user" else _other(state["User"]),
-        "adding": f"{systemd.typed(scope, f'edit {name}')}, then write there `[Service]`,"
-        f" `ExecStart=` and, on one line, `ExecStart={_typed(written, how)} ",
+        "directory": started.state["WorkingDirectory"].lstrip("!-") or "/",
+        "user": "" if scope == "user" else _other(started.state["User"]),
+        "adding": started.adding,
     }
     try:
-        seen = _running(pid, path) or _next(written, how, state)
+        pid = int(started.state["MainPID"] or 0)
+        seen = _running(pid, started.written[0]) or _next(started)
     except OSError as error:
         return {**beside, "problem": f"{error.filename}, its environment, cannot be read"}
     return {**beside, **seen}
+
+
+def _told(client: str, scope: str) -> str:
+    """Say how it becomes known what runs in the container of a service."""
+    if service_container.is_client(client) and not inner_systemd.container(scope):
+        return "write `container: true` beside its launcher"
+    return "let the model be a container that exists, with `launcher: docker`"
+
+
+def _of_made(started: ExecStart) -> dict[str, Any]:
+    made = service_container.made(started)
+    user = "" if started.scope == "user" and made.user in _ROOT else _other(made.user)
+    return {
+        "words": made.words,
+        "variables": _of_flags(made.variables),
+        "directory": made.directory,
+        "reached": [mounted for mounted, source in made.mounts if source],
+        "user": user,
+        "apart": made.apart,
+        "adding": started.adding,
+    }
 
 
 def _running(pid: int, path: str) -> dict[str, Any] | None:
@@ -125,10 +126,9 @@ def _running(pid: int, path: str) -> dict[str, Any] | None:
     return {"words": words, "variables": _of_flags(variables)}
 
 
-def _next(written: list[str], how: list[str], state: State) -> dict[str, Any]:
+def _next(started: ExecStart) -> dict[str, Any]:
     """Describe what the next start would run; raise OSError for an environment that is hidden."""
-    variables = dict(_environment(state))
-    words = written if _AS_IS in how else [*_expanded(written, variables)]
+    words, variables = started.expanded()
     return {"words": words, "variables": _of_flags(variables)}
 
 
@@ -142,76 +142,3 @@ def _other(user: str) -> str:
     if uid == 0 or user in (procfs.account(uid), str(uid)):
         return ""
     return "root" if user in _ROOT else user
-
-
-def _shown(name: str, scope: str) -> State:
-    wanted = f"--property={','.join(_PROPERTIES)}"
-    argv = ["systemctl", systemd.whose(scope), "--no-pager", "show", wanted, name]
-    state = properties.states(systemd.run(argv, scope), _PROPERTIES)[0]
-    return inner_systemd.as_seen_outside(state, scope)
-
-
-def _started(name: str, scope: str) -> tuple[str, list[str], list[str]] | None:
-    """Find the program that a service starts, its words, and how systemd reads them."""
-    # `systemctl show` prints words without quotes, so that where each ends is not seen.
-    asked = ["busctl", systemd.whose(scope), "--json=short", "get-property", _SYSTEMD]
-    text = systemd.run([*asked, _OBJECT + _label(name), _SERVICE, "ExecStartEx"], scope)
-    commands = json.loads(text)["data"]
-    if not commands:
-        return None
-    path, words, how = commands[0][:3]
-    return path, words, how
-
-
-def _label(name: str) -> str:
-    """Write a unit's name as a part of an object's path."""
-    return "".join(one if one.isascii() and one.isalnum() else f"_{ord(one):02x}" for one in name)
-
-
-def _environment(state: State) -> Iterator[tuple[str, str]]:
-    """Yield the variables that a service is given by its unit; a later one wins."""
-    for word in properties.words(state["Environment"]):
-        yield word.partition("=")[::2]
-    for path in properties.environment_files(state):
-        with open(path, "rb") as file:
-            yield from _assigned(file.read(properties.FILE_LIMIT).decode("utf-8", "replace"))
-
-
-def _assigned(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.replace("\\\n", "").splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith(_COMMENTS):
-            yield name.strip(), _unquoted(value.strip())
-
-
-def _unquoted(value: str) -> str:
-    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return value[1:-1] if is_quoted else value
-
-
-def _expanded(words: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield words with their variables put in; one that is a variable alone may be several."""
-    for word in words:
-        alone = _ALONE.fullmatch(word)
-        if alone:
-            yield from variables.get(alone[1], "").split()
-        else:
-            yield _VARIABLE.sub(lambda found: _value(found, variables), word)
-
-
-def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
-    return variables.get(found[1], "") if found[1] else "$"
-
-
-def _typed(words: list[str], how: list[str]) -> str:
-    """Write words as ExecStart= takes them."""
-    prefix = ":" if _AS_IS in how else ""
-    return prefix + " ".join(map(_quoted, words))
-
-
-def _quoted(word: str) -> str:
-    word = word.replace("%", "%%")
-    if _PLAIN.fullmatch(word):
-        return word
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 from posixpath import join, normpath, relpath
 from typing import Any, NamedTuple
 
-from reconciler.onhost import compose, docker, docker_owned, lxc, lxc_words
+from reconciler.onhost import compose, docker, docker_owned, lxc, lxc_words, service_container
 from reconciler.onhost.problem import HostProblem
 
 _PATHS = ("path", "directory")
@@ -123,5 +123,17 @@ def _of_compose(inside: dict[str, str]) -> Place:
     return _of_docker(compose.container(asked))
 
 
-_PLACES = {"docker": _of_docker, "compose": _of_compose, "lxc": _of_lxc, "pct": _of_lxc}
+def _of_service(inside: dict[str, str]) -> Place:
+    scope, _, name = inside["name"].partition("/")
+    made = service_container.of_service(name, scope)
+    return Place(f"of {name}", made.mounts, made.image)
+
+
+_PLACES = {
+    "docker": _of_docker,
+    "compose": _of_compose,
+    "systemd": _of_service,
+    "lxc": _of_lxc,
+    "pct": _of_lxc,
+}
 """What tells of a container, by its kind."""

@@ -13,33 +13,17 @@ from tests import running
 from tests.contracts.places import OBEDIENT, ServicePlace, services
 from tests.dockers import IMAGE, PROGRAMS
 from tests.needs import program
+from tests.service_podman import EMPTY, ServicePodman
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from reconciler.model.spec import ModelSpec
     from tests.booted import Booted
 
 MARK = Mark(**running.mark("gemma3"))
 SCOPED = "ExecStart=/bin/sh -c 'systemd-run --scope --quiet /bin/sleep 60 & exec sleep 60'"
-
-CONTAINERS = """
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-netns = "host"
-pids_limit = 0
-log_driver = "k8s-file"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-"""
-EMPTY = """
-mkdir -p {0}/empty && cd {0}/empty
-mkdir -p usr etc tmp proc sys dev run root opt var
-for link in bin lib lib64 sbin; do ln -s usr/$link $link; done
-cp /etc/ld.so.cache etc/
-tar -c . | podman import -q - {1}
-"""
 
 DOCKERD = """
 for at in etc opt; do
@@ -98,52 +82,40 @@ async def test_what_a_service_starts_in_another_control_group_is_its_unit(
     await place.launcher.stop(unit, 5)
 
 
-def podman(place: ServicePlace, folder: Path) -> list[str]:
-    """Lay out a podman that works in a folder, with the image; give its variables."""
-    program("podman")
-    program("crun")
-    (folder / "containers.conf").write_text(CONTAINERS)
-    (folder / "storage.conf").write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
-    )
-    (folder / "registries.conf").write_text("unqualified-search-registries = []\n")
-    variables = [
-        f"CONTAINERS_CONF={folder}/containers.conf",
-        f"CONTAINERS_STORAGE_CONF={folder}/storage.conf",
-        f"CONTAINERS_REGISTRIES_CONF={folder}/registries.conf",
-        "XDG_RUNTIME_DIR=/run",
-    ]
-    place.booted.run("env", *variables, "sh", "-euc", EMPTY.format(folder, IMAGE))
-    return variables
+def inside_of(place: ServicePlace) -> ModelSpec:
+    """Return the model of which the inventory says that its service makes a container."""
+    kind = place.wanted.launcher.model_copy(update={"options": {"container": True}})
+    return place.wanted.model_copy(update={"launcher": kind})
 
 
 async def test_a_service_that_podman_writes_is_its_container_and_nothing_of_it_is_left(
     place: ServicePlace, tmp_path: Path
 ) -> None:
     """As `podman generate systemd --new` writes it: the container is made and removed with it."""
-    variables = podman(place, tmp_path)
-    run = ["env", *variables, "podman"]
-    mounts = [word for mount in PROGRAMS for word in ("-v", mount)]
+    podman = ServicePodman(place.booted, tmp_path)
     argv = [sys.executable, "-I", "-S", "-u", "-c", OBEDIENT + running.LISTENER]
-    place.booted.run(*run, "create", "--name", "gemma3", "--network=host", *mounts, IMAGE, *argv)
-    written = place.booted.run(*run, "generate", "systemd", "--new", "--name", "gemma3")
-    place.booted.run(*run, "rm", "gemma3")
-    # A control group of its own takes a program in the kernel, which may not be loaded everywhere.
-    own = written.replace("--cgroups=no-conmon", "--cgroups=disabled")
-    beside = "\n".join(f"Environment={one}" for one in variables)
-    place.booted.define("gemma3.service", own.replace("[Service]", f"[Service]\n{beside}"))
+    place.booted.define("gemma3.service", podman.unit("gemma3", argv, [f"{tmp_path}:/t", "/x"]))
     await place.launcher.start(place.wanted, MARK)
     (unit,) = await place.ours()
     assert (unit.leader, unit.runs(place.wanted)) == (True, True)
     assert "conmon" in unit.argv[0]
     told = await place.launcher.command(place.wanted)
     assert isinstance(told, Known)
-    assert told.value.problem.startswith("gemma3.service runs a container (podman)")
-    inside = [pid for pid in unit.members if pid != unit.identity.pid]
-    assert len(inside) == 1
+    assert told.value.problem == (
+        "gemma3.service runs a container (podman); write `container: true` beside its launcher"
+    )
+    inside = inside_of(place)
+    told = await place.launcher.command(inside)
+    assert isinstance(told, Known)
+    assert (told.value.words, told.value.apart, told.value.problem) == ((*argv,), False, "")
+    assert "/t" in told.value.reached
+    assert "/x" not in told.value.reached
+    engine = [pid for pid in unit.members if pid != unit.identity.pid]
+    assert len(engine) == 1
     assert (await place.launcher.stop(unit, 5))["rungs"] == ["term"]
     assert await place.ours() == []
-    assert place.booted.run(*run, "ps", "-aq") == ""
+    assert podman("ps", "-aq") == ""
+    assert await place.launcher.command(inside) == told
 
 
 def docker(place: ServicePlace, folder: Path) -> list[str]:
@@ -178,6 +150,9 @@ async def test_what_docker_run_waits_for_is_of_its_service_and_ends_with_it(
         name = place.booted.run(*client, "ps", "-q")
         (inside,) = place.booted.run(*client, "top", name, "-o", "pid").split()[1:]
         assert int(inside) in unit.members
+        told = await place.launcher.command(inside_of(place))
+        assert isinstance(told, Known)
+        assert (told.value.words, "/app" in told.value.reached) == ((*engine,), True)
         # The first process of a container is ended by no TERM that it does not handle.
         assert (await place.launcher.stop(unit, 0.1))["rungs"] == ["term", "kill"]
         running.until(lambda: place.booted.run(*client, "ps", "-q") == "")

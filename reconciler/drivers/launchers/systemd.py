@@ -21,12 +21,14 @@ from reconciler.model.onhost.services import (
     StopService,
 )
 from reconciler.model.origin import Service
+from reconciler.model.place import Inside
 from reconciler.model.spec import Capabilities, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
+    from reconciler.model.onhost import Question
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access
 
@@ -44,6 +46,13 @@ class Options(BaseModel):
     scope: Literal["system", "user"] = Field(
         default="system", description="Whose systemd knows it."
     )
+    container: bool = Field(
+        default=False,
+        description=(
+            "Whether it makes a container of Podman or Docker at each start, whose paths and"
+            " command line are meant."
+        ),
+    )
     owned: bool = Field(
         default=False,
         description="Whether it is made from the engine's options: reconciler-MODEL.service.",
@@ -53,12 +62,24 @@ class Options(BaseModel):
     def _is_one_of_both(self) -> Self:
         if self.owned and self.unit is not None:
             raise ValueError("unit names a service that exists, and owned makes one; keep one")
+        if self.owned and self.container:
+            raise ValueError("container is of a service that exists, and owned makes one; keep one")
         return self
 
 
 def capabilities(options: Options) -> Capabilities:
     """One that we make has a command line of ours."""
     return Capabilities(owns=options.owned)
+
+
+def inside(options: Options, model_name: str) -> Inside | None:
+    """Name the container that a service makes, None where it makes none."""
+    name = f"{options.scope}/{_unit(options, model_name)}"
+    return Inside(kind="systemd", name=name) if options.container else None
+
+
+def _unit(options: Options, model_name: str) -> str:
+    return options.unit or f"{model_name}.service"
 
 
 def _owning(scope: Literal["system", "user"]) -> Kind:
@@ -75,7 +96,13 @@ class _GivenServices(GivenUnits):
     def given(self, launcher: Kind, model_name: str) -> Service:
         """Name the service that a model's options mean."""
         options = Options.model_validate(launcher.options)
-        return Service(name=options.unit or f"{model_name}.service", scope=options.scope)
+        return Service(name=_unit(options, model_name), scope=options.scope)
+
+    def asking(self, model: ModelSpec) -> Question:
+        """Write what asks for its command line, or for that of the container which it makes."""
+        options = Options.model_validate(model.launcher.options)
+        name = _unit(options, model.name)
+        return AskServiceCommand(name=name, scope=options.scope, container=options.container)
 
 
 class Driver(GivenOrOwned):

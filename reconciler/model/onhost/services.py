@@ -22,9 +22,13 @@ class AskFoundServices(Question):
 
 
 class AskServiceCommand(Question, Service):
-    """Ask for a service's command line, as `model.given_command.GivenCommand` holds it."""
+    """Ask for a service's command line, as `model.given_command.GivenCommand` holds it.
+
+    With `container`, for that of the container which it makes.
+    """
 
     do: Literal["service-command"] = "service-command"
+    container: bool = False
 
 
 class AskServiceLog(Question, Service):

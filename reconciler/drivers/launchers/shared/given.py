@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from reconciler.model.onhost import Question
     from reconciler.model.spec import Kind, ModelSpec
     from reconciler.ports import Access, Evidence
 
@@ -140,9 +141,14 @@ class GivenUnits:
     async def command(self, model: ModelSpec) -> Fact[GivenCommand]:
         """What it runs, or would be started with."""
         given = self._of(model)
-        (fact,) = await self._access.ask([self.asks_command(**_words(given))])
+        (fact,) = await self._access.ask([self.asking(model)])
         what = f"the command line of the {self.what} {given.name}"
         return understood(fact, GivenCommand.model_validate, what)
+
+    def asking(self, model: ModelSpec) -> Question:
+        """Write what asks for its command line."""
+        question: Question = self.asks_command(**_words(self._of(model)))
+        return question
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """The last lines of its newest start, or those since `after`."""
