@@ -51,6 +51,10 @@ def test_what_serves_in_a_container_is_kept_as_it_is(here: Keeping) -> None:
     told = here.run("doctor")
     assert told.returncode == 0, told.stdout
     assert "do: `docker update --restart=no gemma`" in told.stdout
+    file = here.folder / "stack" / "inventory.yaml"
+    file.write_text(inventory.replace(f"port: {here.port}", f"port: {free_port()}"))
+    assert f"its command line listens on port {here.port}" in here.run("doctor").stdout
+    file.write_text(inventory)
     here.docker.remove("gemma")
     missing = here.run("doctor")
     assert missing.returncode == 1

@@ -16,9 +16,9 @@ KEEPS = (
 CLAIMED = llamacpp.Options(parallel=3).setup()
 
 
-def read(*words: str, **said: Any) -> GivenSetup:
+def read(*words: str, port: int | None = None, **said: Any) -> GivenSetup:
     command = GivenCommand(words=words, directory="/srv", adding="add `", **said)
-    return given_setup(command, CLAIMED, llamacpp._code)
+    return given_setup(command, CLAIMED, llamacpp._code, port)
 
 
 def test_a_command_line_that_keeps_conversations_is_read_as_it_is() -> None:
@@ -92,3 +92,13 @@ def test_a_server_on_the_loopback_of_its_own_network_cannot_be_reached() -> None
     everywhere = {"LLAMA_ARG_HOST": "0.0.0.0"}  # noqa: S104
     assert read("llama-server", *KEEPS, apart=True, variables=everywhere).unreachable == ""
     assert read("llama-server", *KEEPS).unreachable == ""
+
+
+def test_a_server_on_another_port_than_is_claimed_cannot_be_reached() -> None:
+    said = "its command line listens on port 8081, and inventory.yaml says `port: 8080`"
+    assert read("llama-server", *KEEPS, "--port", "8081", port=8080).unreachable == said
+    by_variable = {"LLAMA_ARG_PORT": "8081"}
+    assert read("llama-server", *KEEPS, variables=by_variable, port=8080).unreachable == said
+    assert read("llama-server", *KEEPS, "--port", "8080", port=8080).unreachable == ""
+    assert read("llama-server", *KEEPS, port=8080).unreachable == ""
+    assert read("llama-server", *KEEPS, "--port", "8081").unreachable == ""

@@ -133,9 +133,16 @@ class GivenEngine:
         command = await self._read(self._model)
         if isinstance(command, Unknown):
             return command
-        given = given_setup(command.value, self._claimed.setup, self._code)
+        port = _port(self._model, command.value)
+        given = given_setup(command.value, self._claimed.setup, self._code, port)
         engine = LlamaEngine(given.setup, self._model, self._access, self._wall)
         return Known(_Real(engine, given, command.value))
+
+
+def _port(model: ModelSpec, command: GivenCommand) -> int | None:
+    """Return the port that an engine has to listen on itself, None where one of its host leads."""
+    is_published = command.apart and model.door == model.port
+    return None if is_published else model.port
 
 
 def _is_hidden(real: _Real) -> bool:

@@ -40,8 +40,13 @@ class GivenSetup(NamedTuple):
     unreachable: str = ""
 
 
-def given_setup(command: GivenCommand, claimed: Setup, code: Code) -> GivenSetup:
-    """Read a command line; what it does not say is as the inventory claims it."""
+def given_setup(
+    command: GivenCommand, claimed: Setup, code: Code, port: int | None = None
+) -> GivenSetup:
+    """Read a command line; what it does not say is as the inventory claims it.
+
+    `port` is the one that it has to listen on, None where another port leads there.
+    """
     flags, problem = _flags(command, claimed)
     if problem:
         return GivenSetup(claimed, problem)
@@ -60,7 +65,7 @@ def given_setup(command: GivenCommand, claimed: Setup, code: Code) -> GivenSetup
         shares=not is_seen,
     )
     kept = _unkept(command, [*_lacking(flags, setup)], found.slots, is_seen)
-    return GivenSetup(setup, *kept, _unreachable(command, flags))
+    return GivenSetup(setup, *kept, _unreachable(command, flags, port))
 
 
 def lacks(command: GivenCommand, words: Sequence[str]) -> tuple[str, str]:
@@ -89,10 +94,14 @@ def _unkept(
     return "", ""
 
 
-def _unreachable(command: GivenCommand, flags: Sequence[str]) -> str:
-    if not command.apart or last_value(flags, "--host", "localhost") not in LOOPBACK:
+def _unreachable(command: GivenCommand, flags: Sequence[str], port: int | None) -> str:
+    if command.apart and last_value(flags, "--host", "localhost") in LOOPBACK:
+        return f"it listens on the loopback of its own network; {command.adding}--host 0.0.0.0`"
+    # Without the flag it is not known: each build has its own default.
+    told = last_value(flags, "--port", "")
+    if port is None or told in ("", str(port)):
         return ""
-    return f"it listens on the loopback of its own network; {command.adding}--host 0.0.0.0`"
+    return f"its command line listens on port {told}, and inventory.yaml says `port: {port}`"
 
 
 def _lacking(flags: Sequence[str], setup: Setup) -> Iterator[str]:
