@@ -225,7 +225,8 @@ def _source(asked: argparse.Namespace) -> str:
     expected = ["FILE"] if asked.source in OF_FILES else []
     if len(paths) != len(expected):
         way = " ".join(("reconciler import", asked.source, *expected, "DIR"))
-        raise Misused(f"found {len(asked.words)} words after {asked.source}, expected `{way}`")
+        found = " ".join(asked.words)
+        raise Misused(f"found `{found}` after {asked.source}, expected `{way}`")
     # A folder of another host is that host's, and a file is shown as it was named.
     is_here = asked.host is None and asked.source == "gguf-dir"
     return "".join(str(Path(one).absolute()) if is_here else one for one in paths)

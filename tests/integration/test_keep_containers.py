@@ -108,7 +108,9 @@ def test_a_folder_of_weights_is_imported_and_an_empty_one_ends_with_1(here: Keep
     assert "llama-1-64x2:" in (here.folder / "stack" / "inventory.yaml").read_text()
     nothing = here.command("import", "gguf-dir", "slots", "other")
     assert (nothing.returncode, (here.folder / "other").exists()) == (1, False)
-    assert here.command("import", "gguf-dir", "other").returncode == 64
+    misused = here.command("import", "gguf-dir", "other")
+    assert misused.returncode == 64
+    assert "found `other` after gguf-dir, expected `reconciler import" in misused.stderr
 
 
 def test_a_service_of_a_compose_file_is_imported_and_the_plan_is_empty(here: Keeping) -> None:

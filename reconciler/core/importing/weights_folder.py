@@ -13,7 +13,7 @@ from reconciler.model.machine import Machine, WeightsFile
 def report(machine: Machine, files: Sequence[WeightsFile], folder: str) -> Report:
     """Import the files that were found in a folder."""
     if not files:
-        why = "it holds no GGUF file that can be read"
+        why = "there is no such folder, or it holds no GGUF file that can be read"
         return Report((), (ImportRow(where=folder, key="folder", became="left out", why=why),))
     seen = {"servers": (), "weights": tuple(files)}
     models = candidates(machine.model_copy(update=seen), {})
