@@ -14,6 +14,8 @@ from reconciler.model.observed import AnyFactKey, FactValue, Observed
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.spec import ModelSpec, Slice
 
+_ADVICE = "are one and the same on this host; give each its own unit in inventory.yaml"
+
 
 def former(slice_: Slice, hints: Hints) -> tuple[ModelSpec, ...]:
     """The definitions that name a model which a slice lacks, or another launcher than it does."""
@@ -30,6 +32,19 @@ def _remembered(hints: Hints) -> Iterator[ModelSpec]:
     for before in (hints.wanted, hints.last_good):
         if before is not None:
             yield from before.models
+
+
+def _are_one(one: Unit, other: Unit) -> bool:
+    """Whether two units are the same, or one runs in the other, so that both end together."""
+    return (
+        one.identity == other.identity
+        or one.identity.pid in other.members
+        or other.identity.pid in one.members
+    )
+
+
+def _told(model_name: str, unit: Unit) -> str:
+    return f"{model_name} ({unit.launcher.kind})"
 
 
 def _is_held_alike(one: ModelSpec, other: ModelSpec) -> bool:
@@ -62,7 +77,19 @@ class LauncherAnswers:
         if mine is None:
             # It may still run by an earlier definition, which another launcher holds.
             kinds += [one.launcher.kind for one in self.former if one.name == model.name]
-        return self._silence(kinds) or Known(mine)
+        return self._silence(kinds) or self._shared(model, mine) or Known(mine)
+
+    def _shared(self, model: ModelSpec, mine: Unit | None) -> Unknown | None:
+        """Why it cannot be told which of two models a unit is."""
+        # Launchers of two kinds may know the same container, and one kind by two names.
+        if mine is None:
+            return None
+        for other in self._found:
+            name = other.mark.model
+            if name != model.name and self.slice.model(name) and _are_one(mine, other):
+                both = sorted([_told(model.name, mine), _told(name, other)])
+                return Unknown(f"{' and '.join(both)} {_ADVICE}")
+        return None
 
     def _stray(self, model_name: str) -> Fact[FactValue]:
         found = next((unit for unit in self._orphans if unit.mark.model == model_name), None)
@@ -82,7 +109,10 @@ class LauncherAnswers:
     @property
     def _orphans(self) -> tuple[Unit, ...]:
         chosen = [self._chosen(model) for model in self.slice.models]
-        return tuple(unit for unit in self._found if not any(unit is one for one in chosen))
+        # What a former definition called by another name or kind is no orphan.
+        return tuple(
+            unit for unit in self._found if not any(one and _are_one(unit, one) for one in chosen)
+        )
 
     @property
     def _of_orphans(self) -> Sequence[str]:

@@ -195,3 +195,15 @@ async def test_one_that_is_paused_runs_and_can_be_stopped(in_docker: ContainerPl
     assert unit.identity == first
     await in_docker.launcher.stop(unit, 1)
     assert await in_docker.ours() == []
+
+
+async def test_a_container_that_two_models_name_is_told_as_both(container: ContainerPlace) -> None:
+    first = await container.started(running.SLEEPER)
+    by_id = {"container": first.invocation.partition("@")[0], "socket": container.dockerd.socket}
+    launcher = Kind.model_validate({"kind": "docker", "options": by_id})
+    other = container.wanted.model_copy(update={"name": "by-id", "launcher": launcher})
+    fact = await docker_launcher.Driver(container.access, [container.wanted, other]).units()
+    assert isinstance(fact, Known)
+    told = {unit.mark.model: unit.identity for unit in fact.value}
+    assert told == {"gemma3": first, "by-id": first}
+    await container.stop(first, 5)

@@ -131,3 +131,39 @@ def test_a_port_without_a_unit_stays_as_it_was_seen() -> None:
     }  # fmt: skip
     seen = Observed({UNIT(HOST, "a"): Known(None), CONTACT(HOST): Unknown("it is silent"), **ports})
     assert owners_named(seen, ports) == seen
+
+
+CONTAINER, OF_COMPOSE = Kind(kind="docker"), Kind(kind="compose")
+
+
+def test_two_models_that_are_one_unit_are_both_unknown_whoever_keeps_it() -> None:
+    both = (model("a", launcher=CONTAINER), model("b", launcher=OF_COMPOSE), model("c"))
+    mine = unit("a", pid=7, launcher=CONTAINER)
+    third = unit("c", pid=11)
+    for theirs in (
+        unit("b", pid=7, launcher=OF_COMPOSE),
+        unit("b", pid=9, launcher=OF_COMPOSE).model_copy(update={"members": (7, 9)}),
+        unit("b", pid=8, launcher=OF_COMPOSE).model_copy(update={"members": (7,)}),
+    ):
+        units = told(
+            *both, docker=Known((mine,)), compose=Known((theirs,)), process=Known((third,))
+        )
+        told_of_both = units.fact(UNIT(HOST, "a"))
+        assert told_of_both == units.fact(UNIT(HOST, "b"))
+        assert isinstance(told_of_both, Unknown)
+        assert told_of_both.reason.startswith("a (docker) and b (compose) are one and the same")
+        assert units.fact(UNIT(HOST, "c")) == Known(third)
+        assert units.fact(ORPHANS(HOST)) == Known(())
+
+
+def test_a_unit_that_a_former_definition_calls_otherwise_is_no_orphan_beside_itself() -> None:
+    before, wanted = model("a", launcher=CONTAINER), model("a", launcher=OF_COMPOSE)
+    old = unit("a", pid=7, launcher=CONTAINER, digest=digest("x"))
+    new = unit("a", pid=7, launcher=OF_COMPOSE)
+    units = told(wanted, before=(before,), docker=Known((old,)), compose=Known((new,)))
+    assert units.fact(UNIT(HOST, "a")) == Known(new)
+    assert units.fact(ORPHANS(HOST)) == Known(())
+    renamed = old.model_copy(update={"mark": unit("gone").mark})
+    units = told(wanted, before=(before,), docker=Known((renamed,)), compose=Known((new,)))
+    assert units.fact(UNIT(HOST, "a")) == Known(new)
+    assert units.fact(UNIT(HOST, "gone")) == Known(None)

@@ -99,13 +99,14 @@ class GivenUnits:
         seen = await self._seen(named)
         if isinstance(seen, Unknown):
             return seen
-        # A name may be spelled in two ways, by what the models are and by what they were.
-        first: dict[UnitIdentity, Unit] = {}
-        for model, one in zip(named, seen.value, strict=True):
-            if one.unit is not None:
-                unit = _unit(model, one.unit, model in self._models)
-                first.setdefault(unit.identity, unit)
-        return Known(tuple(first.values()))
+        # Of one that is named in two ways, all are told: whose it is, is not decided here.
+        return Known(
+            tuple(
+                _unit(model, one.unit, model in self._models)
+                for model, one in zip(named, seen.value, strict=True)
+                if one.unit is not None
+            )
+        )
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """The program that it runs, as new as its newest file, or why it cannot start."""
