@@ -2,6 +2,7 @@
 
 from typing import Literal, TypeAlias
 
+from reconciler.model.found_container import ContainerFile
 from reconciler.model.names import Value
 from reconciler.model.origin import Service
 
@@ -13,7 +14,8 @@ class FoundService(Value):
 
     `flags` are those that it has or would have, with the variables that stand for flags in
     `variables`; `problem` is why they are not known. `expands`: some come from variables. `file` is
-    its unit file, and `log` where it writes, empty for the journal.
+    its unit file, and `log` where it writes, empty for the journal. Of a container that it makes,
+    `files` are what its flags name, and `apart` says that its network is its own.
     """
 
     service: Service
@@ -25,6 +27,8 @@ class FoundService(Value):
     expands: bool = False
     file: str = ""
     log: str = ""
+    files: tuple[ContainerFile, ...] = ()
+    apart: bool = False
 
     @property
     def is_generated(self) -> bool:

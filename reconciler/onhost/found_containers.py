@@ -55,7 +55,7 @@ def _described(one: KeptContainer, serving: list[Found]) -> Found:
         "serves": bool(program or serving),
         "flags": flags,
         "variables": servers.settings(_variables(config)),
-        "files": _files(one, flags, serving),
+        "files": files(_paths(flags, serving), _place(one)),
         "network": _HOST if settings["NetworkMode"] == _HOST else _own(published),
         "port": published or inside,
         "policy": one.policy,
@@ -87,11 +87,18 @@ def _published(bindings: dict[str, Any], inside: int) -> int:
     return int(found[0]) if found and found[0].isdecimal() else 0
 
 
-def _files(one: KeptContainer, flags: list[str], serving: list[Found]) -> list[dict[str, str]]:
-    """List the files that flags name or that are in memory, by their paths in and outside."""
+def _place(one: KeptContainer) -> Place:
     mounts = [(each["Destination"], each.get("Source", "")) for each in one.seen["Mounts"]]
-    place = Place(one.name, mounts, "")
-    words = [*flags, *(word for each in serving for word in (*each["flags"], *each["mapped"]))]
+    return Place(one.name, mounts, "")
+
+
+def _paths(flags: list[str], serving: list[Found]) -> list[str]:
+    """List the words that may be paths: of its flags, and what its servers have in memory."""
+    return [*flags, *(word for each in serving for word in (*each["flags"], *each["mapped"]))]
+
+
+def files(words: list[str], place: Place) -> list[dict[str, str]]:
+    """List the files that words of a container name, by their paths in and outside."""
     parts = (word.partition("=")[2] if word.startswith("--") else word for word in words)
     paths = dict.fromkeys(path for path in parts if path.startswith("/"))
     return [{"inside": path, "outside": _outside(path, place)} for path in paths]

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import given, properties, servers, systemd
+from reconciler.onhost import (
+    found_containers,
+    given,
+    properties,
+    servers,
+    service_container,
+    systemd,
+)
+from reconciler.onhost.places import Place
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -15,7 +23,6 @@ SERVICES_LIMIT = 1000
 _PROPERTIES = ("Id", "ExecStart", "FragmentPath", "StandardOutput", "ActiveState")
 _PROGRAMS = {"llama-server": "llama-server", "llama-swap": "llama-swap", "vllm": "vllm"}
 _TRANSIENT = "/run/systemd/transient/"
-_CLIENTS = ("docker", "podman")
 _ENGINES = ("llama-server", "llama.cpp", "vllm")
 _FILES = ("file:", "append:", "truncate:")
 _PLAIN = ("--plain", "--no-legend", "--no-pager", "--type=service")
@@ -73,7 +80,8 @@ def _service(state: State, scope: str) -> Found | None:
     # What was made for one start is gone after it: those of reconciler itself, and of systemd-run.
     if not runs or state["FragmentPath"].startswith(_TRANSIENT):
         return None
-    words = _words(state["Id"], scope) if runs == "llama-server" else {}
+    told = _TOLD.get(runs)
+    words = told(state["Id"], scope) if told else {}
     output = state["StandardOutput"]
     return {
         "service": {"name": state["Id"], "scope": scope},
@@ -89,7 +97,9 @@ def _service(state: State, scope: str) -> Found | None:
 def _runs(state: State) -> str:
     program = os.path.basename(properties.program(state))
     name = next((told for word, told in _PROGRAMS.items() if program.startswith(word)), "")
-    is_client = program in _CLIENTS and any(word in state["ExecStart"] for word in _ENGINES)
+    is_client = service_container.is_client(program) and any(
+        word in state["ExecStart"] for word in _ENGINES
+    )
     return "a container" if is_client else name
 
 
@@ -108,5 +118,27 @@ def _words(name: str, scope: str) -> Found:
     }
 
 
+def _made(name: str, scope: str) -> Found:
+    """Tell the flags of the container that a service makes, or why they are not known."""
+    try:
+        made = service_container.of_service(name, scope)
+    except HostProblem as problem:
+        return {"problem": str(problem)}
+    program = servers.program_of(made.words, {})
+    if program is None:
+        return {"problem": "its program is no llama-server"}
+    flags = servers.without_secrets(program.flags)
+    return {
+        "flags": flags,
+        "variables": _without_secrets(made.flags),
+        "apart": made.apart,
+        "files": found_containers.files(flags, Place(name, made.mounts, made.image)),
+    }
+
+
 def _without_secrets(variables: dict[str, str]) -> dict[str, str]:
     return {name: "(hidden)" if "KEY" in name else value for name, value in variables.items()}
+
+
+_TOLD = {"llama-server": _words, "a container": _made}
+"""What tells the flags of a service, by what it runs."""

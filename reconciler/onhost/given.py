@@ -107,7 +107,7 @@ def _of_made(started: ExecStart) -> dict[str, Any]:
     user = "" if started.scope == "user" and made.user in _ROOT else _other(made.user)
     return {
         "words": made.words,
-        "variables": _of_flags(made.variables),
+        "variables": made.flags,
         "directory": made.directory,
         "reached": [mounted for mounted, source in made.mounts if source],
         "user": user,

@@ -25,6 +25,7 @@ CLIENTS = ("docker", "podman")
 """Programs whose words are read."""
 
 SECONDS = 10.0
+FLAGS = "LLAMA_ARG_"
 _HOLDS_SECONDS = 10.0
 """How long an image is not asked about again: its client takes 0.1 s of CPU to answer."""
 
@@ -45,6 +46,11 @@ class MadeContainer(NamedTuple):
     mounts: Mounts
     image: str
 
+    @property
+    def flags(self) -> dict[str, str]:
+        """Those of its variables that stand for flags of llama-server."""
+        return {name: value for name, value in self.variables.items() if name.startswith(FLAGS)}
+
 
 def is_client(program: str) -> bool:
     """Whether a program makes containers by words that are read here."""
@@ -60,8 +66,11 @@ def of_service(name: str, scope: str) -> MadeContainer:
 
 
 def made(started: ExecStart) -> MadeContainer:
-    """Describe the container that a service makes; raise HostProblem, or OSError as expanded."""
-    words, variables = started.expanded()
+    """Describe the container that a service makes; raise HostProblem."""
+    try:
+        words, variables = started.expanded()
+    except OSError as error:
+        raise HostProblem(f"{error.filename}, its environment, cannot be read") from error
     if not is_client(words[0]):
         raise HostProblem(f"{started.name} makes no container: it runs {words[0]}")
     run = run_words.read(words)

@@ -68,7 +68,7 @@ def test_services_of_all_kinds_are_imported_and_the_plan_is_empty(
     assert f"port: {here.port}" in inventory
     assert "weights: /chat.gguf" in inventory
     assert "gateway" in rows["swap.service", "left out"]["why"]
-    assert "docker create" in rows["client.service", "left out"]["instead"]
+    assert "docker image inspect" in rows["client.service", "left out"]["why"]
     assert "--models-preset" in rows["router.service", "left out"]["why"]
     assert rows["llm@.service", "left out"]["why"] == "no instance of it exists"
     # What was just started may still load.

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.drivers.engines import embedded
 from tests.booted import booted_systemd
+from tests.running import until
 from tests.service_podman import ServicePodman
 from tests.service_stack import ServiceStack
-from tests.stack import ending
+from tests.stack import COMMAND_SECONDS, ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,9 @@ def here(tmp_path: Path) -> Iterator[ServiceStack]:
         podman = ServicePodman(booted, tmp_path)
         mounts = [f"{outside}:/kv", f"{weights.parent}:/models:ro"]
         booted.define("tiny.service", podman.unit("tiny", argv, mounts))
+        named = [f"{made.llama_server()}", *argv[argv.index(str(embedded.SERVER)) + 1 :]]
+        named[0] = named[0].replace(str(tmp_path), "/models")
+        booted.define("named.service", podman.unit("named", named, mounts))
         with ending(made):
             yield made
 
@@ -47,3 +52,15 @@ def test_the_conversation_of_a_container_that_was_removed_comes_back(here: Servi
     here.desire("tiny-b")
     here.apply()
     assert here.talk()["prompt_n"] == 1, "its conversation came back"
+
+
+def test_a_service_that_makes_a_container_is_imported_and_the_plan_is_empty(
+    here: ServiceStack,
+) -> None:
+    here.booted.run("systemctl", "start", "named.service")
+    until(here.listens, COMMAND_SECONDS)
+    imported = here.begin("import", "systemd")
+    assert imported["served"] == ["named"]
+    inventory = (here.folder / "state" / "inventory.yaml").read_text()
+    assert "unit: named.service, scope: system, container: true}" in inventory
+    until(lambda: here.run("plan", "--detailed-exitcode").returncode == 0)

@@ -65,7 +65,6 @@ def test_what_runs_is_active_and_a_script_is_told_as_one(tmp_path: Path) -> None
     [
         ({"runs": "llama-swap"}, "it is a gateway", "systemctl disable --now gemma.service"),
         ({"runs": "vllm"}, "vLLM is not an engine", "left running"),
-        ({"runs": "a container"}, "made again at each start", "`docker create` that container"),
         ({"problem": "/etc/x.env cannot be read"}, "/etc/x.env cannot be read", "start it"),
         ({"flags": ("--models-preset", "/m.ini")}, "--models-preset makes it a router", ""),
         ({"flags": ("-hf", "org/m:Q4")}, "-hf names where", "start it"),

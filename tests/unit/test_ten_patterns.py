@@ -14,6 +14,7 @@ from reconciler.drivers.engines.llamacpp import adopted, as_flags
 from reconciler.errors import ConfigError
 from reconciler.model.found_service import FoundService, FoundServices
 from reconciler.model.origin import Container, Service
+from reconciler.model.place import Inside
 from tests.imported import FIXTURES, of_compose, read_back, reported
 from tests.machines import file, machine, server
 
@@ -78,10 +79,43 @@ def test_a_script_with_an_environment_file_is_imported_while_it_runs(tmp_path: P
     assert ("ExecStart", "coder.service") in {(row.key, row.where) for row in report.rows}
 
 
-def test_a_unit_of_quadlet_is_named_with_what_keeps_its_container() -> None:
-    (row,) = of_services(service("llama.service", "a container", file=GENERATED)).rows
+def test_a_unit_of_quadlet_is_a_model_that_keeps_what_its_container_mounts(tmp_path: Path) -> None:
+    weights = {"inside": "/m/a.gguf", "outside": "/srv/a.gguf"}
+    made = {"flags": ("-m", "/m/a.gguf"), "files": (weights,), "running": True}
+    report = of_services(service("llama.service", "a container", file=GENERATED, **made))
+    (model,) = read_back(report, tmp_path).values()
+    assert model.launcher.options["container"] is True
+    assert (model.inside, report.models[0].serves) == (
+        Inside(kind="systemd", name="system/llama.service"),
+        True,
+    )
+    keys = {row.key: row.became for row in report.rows}
+    assert keys == {"model llama": "carried", GENERATED: "carried", "conversations": "left out"}
+
+
+@pytest.mark.parametrize(
+    ("told", "why", "instead"),
+    [
+        ({"problem": "no image"}, "too little is known: no image", "correct that"),
+        ({"apart": True, "flags": CODER}, "its own network", "`--network=host`"),
+    ],
+)
+def test_a_container_of_a_service_that_cannot_be_reached_is_named_with_two_ways(
+    told: dict[str, object], why: str, instead: str
+) -> None:
+    (row,) = of_services(service("llama.service", "a container", **told)).rows
     assert (row.where, row.became) == ("llama.service", "left out")
-    assert "docker create" in row.instead
+    assert why in row.why
+    assert instead in row.instead
+    assert "`systemctl disable --now llama.service`" in row.instead
+
+
+def test_weights_that_a_container_of_a_service_has_alone_are_said() -> None:
+    weights = {"inside": "/app/a.gguf", "outside": ""}
+    report = of_services(
+        service("llama.service", "a container", flags=("-m", "/app/a.gguf"), files=(weights,))
+    )
+    assert "/app/a.gguf" in {row.key for row in report.rows}
 
 
 def test_a_router_with_presets_is_named_with_its_flag() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.core.importing.imported import Imported, ImportedUnit, of_flags, why_no_model
 from reconciler.core.onboarding.kept import of_container
-from reconciler.model.found_container import FoundContainer
+from reconciler.model.found_container import ContainerFile, FoundContainer
 from reconciler.model.importing import ImportRow
 from reconciler.model.machine import Machine, Server
 from reconciler.model.origin import Container
@@ -30,7 +30,7 @@ def unit_of(container: FoundContainer, machine: Machine) -> ImportedUnit:
     server = server_of(container, machine)
     rows = (
         *of_policy(where, container),
-        *_of_files(where, container),
+        *of_files(where, container.files),
         *of_flags(where, server.flags),
     )
     outside = {one.inside: one.outside for one in container.files}
@@ -75,9 +75,9 @@ def of_policy(where: str, container: FoundContainer) -> Iterator[ImportRow]:
         )
 
 
-def _of_files(where: str, container: FoundContainer) -> Iterator[ImportRow]:
+def of_files(where: str, files: tuple[ContainerFile, ...]) -> Iterator[ImportRow]:
     """Yield the weights and what else of a model nothing outside the container can see."""
-    for file in container.files:
+    for file in files:
         if not file.outside and file.inside.endswith(".gguf"):
             yield ImportRow(
                 where=where,

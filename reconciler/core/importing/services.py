@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.core.importing.containers import of_files
 from reconciler.core.importing.imported import (
     AsFlags,
     Imported,
@@ -24,12 +25,17 @@ _WHY_NOT = {
         "`{ending}` before reconciler starts what it starts; `reconciler serve` takes its place",
     ),
     "vllm": ("vLLM is not an engine of this version", "it is left running as it is"),
-    "a container": (
-        "it runs a container that is made again at each start",
-        "`docker create` that container once, without `--rm`, and `{ending}`; then import docker",
-    ),
 }
 """Why what a service runs is no model, and what to do."""
+
+_CONTAINER = "a container"
+_BY_ITSELF = (
+    "or make that container once, without `--rm`, and `{ending}`; then import docker takes it"
+)
+_APART = (
+    "the container that it makes has its own network",
+    f"give it `--network=host`, and import again; {_BY_ITSELF}",
+)
 
 
 def services(found: FoundServices, machine: Machine, as_flags: AsFlags) -> Imported:
@@ -64,9 +70,10 @@ def _unit(one: FoundService, machine: Machine, as_flags: AsFlags) -> ImportedUni
         model=None,
         service=one.service,
     )
-    rows = (*_rows(one), *of_flags(where, server.flags))
-    kept = of_service(one.service, machine.user)._replace(runs=one.running)
-    return ImportedUnit(_name(one.service), server, kept, rows)
+    rows = (*_rows(one), *of_files(where, one.files), *of_flags(where, server.flags))
+    kept = of_service(one.service, machine.user, makes=one.runs == _CONTAINER)
+    outside = {file.inside: file.outside for file in one.files}
+    return ImportedUnit(_name(one.service), server, kept._replace(runs=one.running), rows, outside)
 
 
 def _by_script(server: Server, machine: Machine) -> ImportedUnit:
@@ -132,6 +139,11 @@ def _why_not(one: FoundService) -> tuple[str, str] | None:
     """Tell why a service can be no model, and what to do; None where it can be one."""
     if one.runs in _WHY_NOT:
         return _WHY_NOT[one.runs]
+    if one.problem and one.runs == _CONTAINER:
+        why = f"it makes a container at each start, of which too little is known: {one.problem}"
+        return why, f"correct that, and import again; {_BY_ITSELF}"
+    if one.apart:
+        return _APART
     if one.problem:
         return one.problem, "start it, and import again: what runs is seen then"
     routed = why_no_model(one.flags)

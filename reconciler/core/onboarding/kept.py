@@ -17,7 +17,7 @@ class Kept(NamedTuple):
     """
 
     shown: str
-    launcher: Mapping[str, str]
+    launcher: Mapping[str, str | bool]
     remarks: tuple[str, ...] = ()
     runs: bool = False
 
@@ -30,9 +30,10 @@ def kept(server: Server, machine: Machine) -> Kept | None:
     return of_container(container, machine) if container is not None else None
 
 
-def of_service(service: Service, user: str) -> Kept:
-    """Describe a service, for a controller that runs as `user`."""
-    launcher = {"kind": "systemd", "unit": service.name, "scope": service.scope}
+def of_service(service: Service, user: str, *, makes: bool = False) -> Kept:
+    """Describe a service, for a controller that runs as `user`; one `makes` a container."""
+    made = {"container": True} if makes else {}
+    launcher = {"kind": "systemd", "unit": service.name, "scope": service.scope, **made}
     permission = (
         f"Before a switch {user} must be allowed to start and stop it: see docs/systemd.md.",
     )
