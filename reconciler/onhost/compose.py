@@ -14,7 +14,7 @@ from urllib.parse import quote
 from reconciler.onhost import compose_program, docker, docker_log, docker_ports, given
 from reconciler.onhost.compose_program import ComposeDefinition
 from reconciler.onhost.docker_container import HeldContainer, Inspected
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 _LABEL = "com.docker.compose."
 _PODMAN_HASH = "io.podman.compose.config-hash"
@@ -66,10 +66,10 @@ def _service(one: Request) -> Request:
     return {"binary": _described(one, found, _barred(found)), "unit": unit, "ports": ports}
 
 
-def _described(one: Request, found: _Found, problem: str) -> Request:
+def _described(one: Request, found: _Found, barred: Objection) -> Request:
     created = docker_log.nanoseconds(found.seen["Created"]) if found.seen else 0
     path = found.seen["Config"]["Image"] if found.seen else one["service"]
-    return {"path": path, "problem": problem, "modified_ns": created}
+    return {"path": path, "problem": barred.parts, "modified_ns": created}
 
 
 def _found(one: Request) -> _Found:
@@ -111,46 +111,47 @@ def _files(one: Request, labels: dict[str, str]) -> tuple[str, ...]:
     return tuple(os.path.join(folder, file) for file in written.split(",") if file)
 
 
-def _unmade(found: _Found) -> str:
+def _unmade(found: _Found) -> Objection:
     """Tell why a service without a container cannot be given one, "" where it can."""
     definition, lacks = found.definition, f"there is no container of {_named(found)}"
     if not definition.files:
-        return f"{lacks}; name the file that defines it with file:, or make it with `compose up`"
+        fix = "name the file that defines it with file:, or make it with `compose up`"
+        return Objection(lacks, fix)
     gone = compose_program.missing(definition)
     if gone:
-        return f"{lacks}, and {gone}"
+        return Objection(f"{lacks}, and {gone}")
     program = compose_program.program(of_podman=found.of_podman)
     if program is None:
         typed = " ".join(definition.typed(("docker", "compose")))
-        return (
-            f"{lacks}, and no compose program is installed to make one; install it, or make the"
-            f" container elsewhere: `{typed} up --no-start {definition.service}`"
+        return Objection(
+            f"{lacks}, and no compose program is installed to make one",
+            "install it, or make the container elsewhere:"
+            f" `{typed} up --no-start {definition.service}`",
         )
     if program.tells_hashes:
         try:
             compose_program.hash_of(program, definition)
         except HostProblem as problem:
-            return f"{lacks}, and {problem}"
-    return ""
+            return Objection(f"{lacks}, and {problem}")
+    return NO_OBJECTION
 
 
 def _named(found: _Found) -> str:
     return f"{found.definition.service} of the compose project {found.definition.project}"
 
 
-def _barred(found: _Found) -> str:
+def _barred(found: _Found) -> Objection:
     """Tell why a container is not started, "" when it would be tried."""
     if found.number > 1:
-        return (
-            f"{_named(found)} has {found.number} containers, and a model is one; scale it down to 1"
-        )
+        many = f"{_named(found)} has {found.number} containers, and a model is one"
+        return Objection(many, "scale it down to 1")
     if found.seen and docker_ports.led_from(found.seen) == []:
-        return (
-            f"{_named(found)} is not on the host's network, and publishes no port on its loopback;"
-            " write `network_mode: host` at it in its compose file, or `ports:` with"
-            " `127.0.0.1:PORT:PORT`"
+        return Objection(
+            f"{_named(found)} is not on the host's network, and publishes no port on its loopback",
+            "write `network_mode: host` at it in its compose file, or `ports:` with"
+            " `127.0.0.1:PORT:PORT`",
         )
-    return ""
+    return NO_OBJECTION
 
 
 def _standing(found: _Found) -> _Standing:

@@ -20,7 +20,7 @@ from reconciler.onhost.docker_container import (
     is_marked,
     runs,
 )
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 if TYPE_CHECKING:
     from reconciler.onhost.docker_dialect import Dialect
@@ -162,19 +162,17 @@ def _binary(one: HeldContainer, seen: Inspected | None) -> dict[str, Any]:
     """Describe what a container runs, as new as the container, and why it cannot be started."""
     created = docker_log.nanoseconds(seen["Created"]) if seen is not None else 0
     path = seen["Config"]["Image"] if seen is not None else one.name
-    return {"path": path, "problem": _barred(one.name, seen, one.dialect), "modified_ns": created}
+    barred = _barred(one.name, seen, one.dialect)
+    return {"path": path, "problem": barred.parts, "modified_ns": created}
 
 
-def _barred(name: str, seen: Inspected | None, dialect: Dialect) -> str:
+def _barred(name: str, seen: Inspected | None, dialect: Dialect) -> Objection:
     """Tell in words why a container is not started, "" when it would be tried."""
     if seen is None:
-        return (
-            f"there is no container {name}; make it (`{dialect.command} create --name {name}"
-            " --network host ...`), or name another with container:"
-        )
+        make = f"`{dialect.command} create --name {name} --network host ...`"
+        fix = f"make it ({make}), or name another with container:"
+        return Objection(f"there is no container {name}", fix)
     if seen["HostConfig"]["AutoRemove"]:
-        return (
-            f"container {name} is removed when it ends, and could not be started again; make it"
-            " without `--rm`"
-        )
-    return ""
+        gone = f"container {name} is removed when it ends, and could not be started again"
+        return Objection(gone, "make it without `--rm`")
+    return NO_OBJECTION

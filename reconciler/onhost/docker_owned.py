@@ -15,7 +15,7 @@ from urllib.parse import quote
 from reconciler.onhost import docker, docker_log, docker_settings, podman_settings
 from reconciler.onhost.docker_container import LABEL, HeldContainer, Inspected, runs
 from reconciler.onhost.docker_dialect import PODMAN
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 _OK, _CREATED, _NOT_FOUND = 200, 201, 404
 _DELETED = (204, _NOT_FOUND)
@@ -30,7 +30,7 @@ def image(request: Request, directory: str) -> dict[str, Any]:
     found = _image(one, wanted["image"])
     return {
         "path": wanted["image"],
-        "problem": _barred(one, found, wanted, directory),
+        "problem": _barred(one, found, wanted, directory).parts,
         "size": int(found["Size"]) if found else 0,
         "modified_ns": docker_log.nanoseconds(found["Created"]) if found else 0,
     }
@@ -131,13 +131,14 @@ def _image(one: HeldContainer, name: str) -> Inspected | None:
     return dict(answer.value)
 
 
-def _no_image(one: HeldContainer, name: str) -> str:
-    return f"there is no image {name} here; fetch it with `{one.dialect.command} pull {name}`"
+def _no_image(one: HeldContainer, name: str) -> Objection:
+    fetch = f"fetch it with `{one.dialect.command} pull {name}`"
+    return Objection(f"there is no image {name} here", fetch)
 
 
 def _barred(
     one: HeldContainer, found: Inspected | None, wanted: dict[str, Any], directory: str
-) -> str:
+) -> Objection:
     """Tell in words why a container cannot be made, "" when it would be tried."""
     if found is None:
         return _no_image(one, wanted["image"])
@@ -145,18 +146,20 @@ def _barred(
     if shadowed:
         return shadowed
     seen = one.inspected()
-    return "" if seen is None or _is_ours(seen, directory) else _foreign(one)
+    is_free = seen is None or _is_ours(seen, directory)
+    return NO_OBJECTION if is_free else _foreign(one)
 
 
 def _is_ours(seen: Inspected, directory: str) -> bool:
     return _mark(seen) is not None and _is_from(directory, seen)
 
 
-def _foreign(one: HeldContainer) -> str:
+def _foreign(one: HeldContainer) -> Objection:
     command = one.dialect.command
-    return (
-        f"there is a container {one.name} that was not made from here; remove it (`{command} rm"
-        f" {one.name}`) or give it another name (`{command} rename {one.name} NAME`)"
+    rename = f"give it another name (`{command} rename {one.name} NAME`)"
+    return Objection(
+        f"there is a container {one.name} that was not made from here",
+        f"remove it (`{command} rm {one.name}`) or {rename}",
     )
 
 

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import contact, files
+from reconciler.onhost.problem import NO_OBJECTION, Objection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,17 +57,15 @@ def _is_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def shadowed(wanted: Wanted, directory: str) -> str:
+def shadowed(wanted: Wanted, directory: str) -> Objection:
     """Tell in words that a volume would hide what has to be seen there, "" where none does."""
     for volume in wanted["volumes"]:
         _, target, *_ = volume.split(":")
         for path in mounts(wanted, directory):
             if _is_in(target, path):
-                return (
-                    f"the volume {volume} would hide {path}, which has to be seen there; remove it"
-                    " from volumes:"
-                )
-    return ""
+                hidden = f"the volume {volume} would hide {path}, which has to be seen there"
+                return Objection(hidden, "remove it from volumes:")
+    return NO_OBJECTION
 
 
 def body(wanted: Wanted, directory: str, user: str, entrypoint: list[str] | None) -> dict[str, Any]:

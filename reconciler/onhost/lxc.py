@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import commands, files, groups, lxc_files, lxc_words, ports, process, procfs
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 if TYPE_CHECKING:
     from reconciler.onhost.lxc_files import LxcFile
@@ -39,7 +39,7 @@ def look(one: dict[str, str]) -> dict[str, Any]:
     modified_ns = file.modified_ns if file else 0
     binary = {
         "path": keeper.name,
-        "problem": _barred(keeper, file, one),
+        "problem": _barred(keeper, file, one).parts,
         "modified_ns": modified_ns,
     }
     return {"binary": binary, "unit": unit}
@@ -170,33 +170,32 @@ def file_of(keeper: Keeper) -> LxcFile | None:
     return lxc_files.read(keeper.file)
 
 
-def _barred(keeper: Keeper, file: LxcFile | None, one: dict[str, Any]) -> str:
+def _barred(keeper: Keeper, file: LxcFile | None, one: dict[str, Any]) -> Objection:
     """Tell in words why a container is not started, "" when it would be tried."""
     if file is None:
-        return (
-            f"there is no {keeper.what} here ({keeper.file}); {keeper.listing} shows what there is,"
-            f" or name another with {keeper.option}:"
-        )
+        fix = f"{keeper.listing} shows what there is, or name another with {keeper.option}:"
+        return Objection(f"there is no {keeper.what} here ({keeper.file})", fix)
     locked = _locked(keeper, file)
     if locked:
         return locked
     if file.network and one["network"] == "host":
-        return (
-            f"{keeper.what} is not on the host's network but on its own ({file.network}); write"
-            f" `network: own` beside its launcher, or give it {keeper.on_host} in {file.path}"
+        return Objection(
+            f"{keeper.what} is not on the host's network but on its own ({file.network})",
+            f"write `network: own` beside its launcher, or give it {keeper.on_host} in {file.path}",
         )
     if not file.network and one["network"] == "own":
-        return f"{keeper.what} is on the host's network; leave `network: own` out"
-    return ""
+        return Objection(f"{keeper.what} is on the host's network", "leave `network: own` out")
+    return NO_OBJECTION
 
 
-def _locked(keeper: Keeper, file: LxcFile | None) -> str:
+def _locked(keeper: Keeper, file: LxcFile | None) -> Objection:
     """Tell in words what Proxmox VE does with a container meanwhile, "" for nothing."""
     lock = file.value("lock") if file else ""
     # One whose file system is mounted on its node is started and stopped all the same.
     if lock in ("", "mounted"):
-        return ""
-    return f"{keeper.what} is locked ({lock}); wait for it, or `pct unlock {keeper.name}`"
+        return NO_OBJECTION
+    fix = f"wait for it, or `pct unlock {keeper.name}`"
+    return Objection(f"{keeper.what} is locked ({lock})", fix)
 
 
 def _unit(keeper: Keeper, file: LxcFile) -> dict[str, Any] | None:

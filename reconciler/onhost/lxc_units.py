@@ -30,7 +30,8 @@ def _look(one: dict[str, str]) -> dict[str, Any]:
         # What is in it is seen once it runs.
         return {"binary": {**whole["binary"], "path": one["service"]}, "unit": None}
     seen: dict[str, Any] = systemd.look(one["service"], inner_systemd.scope(one["name"]))
-    problem = whole["binary"]["problem"] or seen["binary"]["problem"]
+    barred = whole["binary"]["problem"]
+    problem = barred if barred["found"] else seen["binary"]["problem"]
     return {**seen, "binary": {**seen["binary"], "problem": problem}}
 
 

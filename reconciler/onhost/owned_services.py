@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import commands, ports, process, procfs, systemd
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,49 +32,46 @@ _QUOTED = re.compile(r'(["\\$`])')
 
 def name(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Answer why no service of ours can have a name, "" where one can."""
+    return {"problem": _barred(request, directory).parts}
+
+
+def _barred(request: dict[str, Any], directory: str) -> Objection:
     wanted, scope = request["name"], request["scope"]
-    problem = _ends_with_the_login(wanted) if scope == "user" else _may_not(wanted)
-    return {"problem": problem or _taken(request, systemd.shown(wanted, scope), directory)}
+    barred = _ends_with_the_login(wanted) if scope == "user" else _may_not(wanted)
+    return barred or _taken(request, systemd.shown(wanted, scope), directory)
 
 
-def _may_not(wanted: str) -> str:
+def _may_not(wanted: str) -> Objection:
     if os.geteuid() == 0:
-        return ""
-    return (
-        f"only root can make {wanted} in the system's systemd; write `scope: user`, or reach the"
-        " host as root"
-    )
+        return NO_OBJECTION
+    fix = "write `scope: user`, or reach the host as root"
+    return Objection(f"only root can make {wanted} in the system's systemd", fix)
 
 
-def _ends_with_the_login(wanted: str) -> str:
+def _ends_with_the_login(wanted: str) -> Objection:
     """Tell that a user's systemd ends with the last login, where logind knows of the user."""
     user = procfs.account(os.geteuid())
     lingers = os.path.exists(f"{_LINGERING}/{user}")
     if lingers or not os.path.exists(f"{_USERS}/{os.geteuid()}"):
-        return ""
-    return (
-        f"{wanted} would end with the last login of {user}; `loginctl enable-linger {user}` keeps"
-        " that user's services"
-    )
+        return NO_OBJECTION
+    fix = f"`loginctl enable-linger {user}` keeps that user's services"
+    return Objection(f"{wanted} would end with the last login of {user}", fix)
 
 
-def _taken(request: dict[str, Any], state: State, directory: str) -> str:
+def _taken(request: dict[str, Any], state: State, directory: str) -> Objection:
     """Tell what else has the name: a mask, a unit of somebody's, or a service of another."""
     wanted, scope = request["name"], request["scope"]
     if state["LoadState"] == "masked":
-        return f"{wanted} is masked; {systemd.typed(scope, f'unmask {wanted}')} frees its name"
+        unmask = systemd.typed(scope, f"unmask {wanted}")
+        return Objection(f"{wanted} is masked", f"{unmask} frees its name")
     if state["FragmentPath"] and state["Transient"] != "yes":
-        return (
-            f"there is a unit {wanted} already ({state['FragmentPath']}), which is not ours; rename"
-            " it, or the model"
-        )
+        found = f"there is a unit {wanted} already ({state['FragmentPath']}), which is not ours"
+        return Objection(found, "rename it, or the model")
     pid = int(state["MainPID"] or 0)
     if pid and not _is_ours(pid, request["model"], directory):
-        return (
-            f"another {wanted} runs already (pid {pid}); {systemd.typed(scope, f'stop {wanted}')}"
-            " ends it, or rename the model"
-        )
-    return ""
+        fix = f"{systemd.typed(scope, f'stop {wanted}')} ends it, or rename the model"
+        return Objection(f"another {wanted} runs already (pid {pid})", fix)
+    return NO_OBJECTION
 
 
 def _is_ours(pid: int, model: str, directory: str) -> bool:
@@ -88,9 +85,9 @@ def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
     wanted, scope = request["name"], request["scope"]
     # One that failed is kept by its name until then.
     systemd.systemctl(scope, "reset-failed", wanted, may_fail=True)
-    problem = name({**request, "model": request["mark"]["model"]}, directory)["problem"]
-    if problem:
-        raise HostProblem(problem)
+    barred = _barred({**request, "model": request["mark"]["model"]}, directory)
+    if barred:
+        raise HostProblem(barred)
     place = process.prepared(request, directory)
     log = os.path.join(directory, request["log"])
     with process.fresh_log(log), _environment_file(request) as environment:

@@ -1,4 +1,4 @@
-"""The one exception of this program: a sentence for a person."""
+"""What is in the way: the one exception of this program, and an objection, as sentences."""
 
 from __future__ import annotations
 
@@ -8,11 +8,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 
 class HostProblem(Exception):
     """What was found, where, what was expected and what to do next."""
 
+
+class Objection(str):
+    """What was `found`, and the `fix`; as a string, the sentence of both, empty for nothing."""
+
+    __slots__ = ("fix", "found")
+    found: str
+    fix: str
+
+    def __new__(cls, found: str = "", fix: str = "") -> Self:
+        """Join both parts."""
+        objection = super().__new__(cls, f"{found}; {fix}" if fix else found)
+        objection.found, objection.fix = found, fix
+        return objection
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Both, as an answer has them."""
+        return {"found": self.found, "fix": self.fix}
+
+
+NO_OBJECTION = Objection()
 
 _SENTENCES = {
     errno.ENOSPC: "the disk is full",

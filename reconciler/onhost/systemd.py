@@ -21,7 +21,7 @@ from reconciler.onhost import (
     properties,
     results,
 )
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 if TYPE_CHECKING:
     from reconciler.onhost.properties import State
@@ -94,9 +94,9 @@ def _service(name: str, scope: str, state: State) -> dict[str, Any]:
 def start(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Start a service and answer its identity as soon as its main process runs, ready or not."""
     name, scope = request["name"], request["scope"]
-    problem = _binary(name, scope, shown(name, scope))["problem"]
-    if problem:
-        raise HostProblem(problem)
+    barred = Objection(**_binary(name, scope, shown(name, scope))["problem"])
+    if barred:
+        raise HostProblem(barred)
     # A service that failed too often before would be refused at its limit (StartLimitBurst=).
     systemctl(scope, "reset-failed", name, may_fail=True)
     systemctl(scope, "start", "--no-block", name)
@@ -188,16 +188,16 @@ def _is_gone_within(seconds: float, name: str, scope: str, beyond: list[dict[str
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
     """Describe a service's program, as new as its newest file, and why it cannot be started."""
-    path = properties.program(state)
+    path, barred = properties.program(state), _barred(name, scope, state)
     answer = {
         "path": path or name,
-        "problem": _barred(name, scope, state),
+        "problem": barred.parts,
         "size": 0,
         "modified_ns": _modified_ns(state),
         "key": properties.key_source(state),
     }
     # The links of a container's files lead elsewhere from here.
-    is_hidden = answer["problem"] or inner_systemd.container(scope)
+    is_hidden = barred or inner_systemd.container(scope)
     return answer if is_hidden else {**answer, **_looked_at(path, name, state)}
 
 
@@ -206,7 +206,7 @@ def _looked_at(path: str, name: str, state: State) -> dict[str, Any]:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return {"problem": f"there is no program {path}, which {name} runs"}
+        return {"problem": Objection(f"there is no program {path}, which {name} runs").parts}
     except OSError:
         # Another user's place: systemd may look there, and says at the start what is wrong.
         return {}
@@ -214,24 +214,25 @@ def _looked_at(path: str, name: str, state: State) -> dict[str, Any]:
     return {"size": status.st_size, "modified_ns": modified_ns}
 
 
-def _barred(name: str, scope: str, state: State) -> str:
+def _barred(name: str, scope: str, state: State) -> Objection:
     """Tell in words why systemd would not start a service, "" when it would try."""
     if state["LoadState"] == "not-found":
         inside = inner_systemd.container(scope)
         whose, option = (f"container {inside}", "service") if inside else (f"the {scope}", "unit")
-        return (
-            f"there is no service {name} in {whose}'s systemd; write it, or name another with"
-            f" {option}:"
-        )
+        fix = f"write it, or name another with {option}:"
+        return Objection(f"there is no service {name} in {whose}'s systemd", fix)
     if state["LoadState"] == "masked":
-        return f"{name} is masked; {typed(scope, f'unmask {name}')} lets it start"
+        return Objection(f"{name} is masked", f"{typed(scope, f'unmask {name}')} lets it start")
     if state["LoadState"] != "loaded":
-        return f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
+        return Objection(f"{name} is {state['LoadState']}", f"{_status(name, scope)} says why")
     # It would start what the file said before.
     if state["NeedDaemonReload"] == "yes":
         reload = typed(scope, "daemon-reload")
-        return f"the file of {name} changed and systemd has not read it yet; run {reload}"
-    return "" if properties.program(state) else f"{name} has no ExecStart=: it runs nothing"
+        unread = f"the file of {name} changed and systemd has not read it yet"
+        return Objection(unread, f"run {reload}")
+    if not properties.program(state):
+        return Objection(f"{name} has no ExecStart=: it runs nothing")
+    return NO_OBJECTION
 
 
 def _unit(state: State) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.onhost import commands, lxc_files, lxc_words
 from reconciler.onhost.commands import Ended
+from reconciler.onhost.problem import NO_OBJECTION
 from reconciler.onhost.serve import answer
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def test_a_host_that_is_no_node_of_proxmox_is_told_from_one_without_containers(
     (tmp_path / "pve").mkdir()
     (tmp_path / "pve/101.conf").write_text("lxc.net.0.type: none\n")
     (found,) = answer(asked, "/")["ok"]["containers"]
-    assert (found["binary"]["problem"], found["unit"]) == ("", None), "LXC has never seen it"
+    assert (found["binary"]["problem"], found["unit"]) == (NO_OBJECTION.parts, None), (
+        "LXC has never seen it"
+    )
 
     def there_is_none() -> Ended:
         raise FileNotFoundError

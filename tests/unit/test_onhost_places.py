@@ -44,7 +44,14 @@ def test_what_is_on_no_mount_of_the_host_is_named(path: str) -> None:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    seen = {"Image": "sha256:1", "Mounts": [{"Destination": "/m", "Source": str(tmp_path)}]}
+    seen = {
+        "Id": "a1",
+        "Image": "sha256:1",
+        "State": {"Running": False, "Pid": 0},
+        "Config": {"Image": "server"},
+        "HostConfig": {"NetworkMode": "host"},
+        "Mounts": [{"Destination": "/m", "Source": str(tmp_path)}],
+    }
 
     def told(*_: object) -> DockerAnswer:
         return DockerAnswer(200 if seen else 404, json.dumps(seen).encode())

@@ -80,7 +80,7 @@ class OwnedServices(OwnedUnits):
         (fact,) = await self._access.ask([named])
         return understood(
             fact,
-            lambda said: seen.value.model_copy(update={"problem": str(said["problem"])}),
+            lambda said: Binary.model_validate({**seen.value.model_dump(), **said}),
             f"what systemd knows of the name {named.name}",
         )
 
