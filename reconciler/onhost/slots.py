@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import stat
+import time
 from typing import Any, BinaryIO, NamedTuple
 
 from reconciler.onhost import files, sidecars, slotfile
@@ -19,6 +20,9 @@ from reconciler.onhost.problem import HostProblem, explained
 TEMPORARY = ".tmp"
 ATTEMPTS_LIMIT = 20
 ENTRIES_LIMIT = 10_000
+
+LEFTOVER_SECONDS = 3600.0
+"""How old a file without a description is that nobody is saving any more, in a shared folder."""
 
 _CHUNK = 4 * 1024 * 1024
 _NO_NAMES = ("", ".", "..")
@@ -51,7 +55,10 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     # The sidecar first: of a file that has its name without one, nothing would be known.
     sidecars.write(folder, sidecar)
     _put_in_place(source, target)
-    return {**sealed, "removed": _drop_replaced(folder, sidecar)}
+    return {
+        **sealed,
+        "removed": _drop_replaced(folder, sidecar, shared=request.get("shared", False)),
+    }
 
 
 def _places(folder: str, request: dict[str, Any]) -> tuple[str, str]:
@@ -174,7 +181,7 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """
     folder, needed = files.absolute(request["directory"], directory), int(request["needed"])
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    stock = _stock(folder, request["keep"])
+    stock = _stock(folder, request["keep"], shared=request.get("shared", False))
     left = int(request["budget"]) - stock.held
     possible = _possible(folder, stock, left)
     if needed > possible:
@@ -192,12 +199,21 @@ class _Stock(NamedTuple):
     held: int
 
 
-def _stock(folder: str, kept: list[str]) -> _Stock:
+def _stock(folder: str, kept: list[str], *, shared: bool) -> _Stock:
     keep = {name + ending for name in kept for ending in ("", sidecars.ENDING, TEMPORARY)}
     listing = _listing(folder)
-    useless = [name for name in listing.useless if name not in keep]
+    # What is being saved there by another model has no description yet.
+    young = {name for name in listing.useless if shared and _is_young(folder, name)}
+    useless = [name for name in listing.useless if name not in keep | young]
     evictable = [sidecar for sidecar in listing.good if sidecar["file"] not in keep]
     return _Stock(useless, evictable, _held(listing.good))
+
+
+def _is_young(folder: str, name: str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.getmtime(os.path.join(folder, name)) > time.time() - LEFTOVER_SECONDS
+    # It has its own name by now.
+    return False
 
 
 def _possible(folder: str, stock: _Stock, left: int) -> int:
@@ -271,19 +287,25 @@ def _whole(folder: str, file: str) -> dict[str, Any]:
     return sidecar
 
 
-def _drop_replaced(folder: str, newest: dict[str, Any]) -> list[str]:
-    """Delete the files of a slot that are not newer, but the last one of another fingerprint."""
-    replaced = _replaced(_listing(folder).good, newest)
+def _drop_replaced(folder: str, newest: dict[str, Any], *, shared: bool) -> list[str]:
+    """Delete the files of a slot that are not newer, but the last one of another fingerprint.
+
+    In a folder that other models may use, all of other fingerprints stay: they may be theirs.
+    """
+    replaced = _replaced(_listing(folder).good, newest, shared=shared)
     for file in replaced:
         _delete(folder, file)
     return replaced
 
 
-def _replaced(described: list[dict[str, Any]], newest: dict[str, Any]) -> list[str]:
+def _replaced(
+    described: list[dict[str, Any]], newest: dict[str, Any], *, shared: bool
+) -> list[str]:
     older = [sidecar for sidecar in described if _is_before(sidecar, newest)]
     others = [one["file"] for one in older if one["fingerprint"] != newest["fingerprint"]]
     # The last is of the definition, or the build, before: going back to it finds it (ADR 0013).
-    return [one["file"] for one in older if one["file"] not in others[-1:]]
+    kept = others if shared else others[-1:]
+    return [one["file"] for one in older if one["file"] not in kept]
 
 
 def _is_before(sidecar: dict[str, Any], newest: dict[str, Any]) -> bool:

@@ -23,12 +23,15 @@ from reconciler.model.facts import Known, Unit, Weights
 from reconciler.model.place import Inside
 from reconciler.model.spec import Kind
 from reconciler.onhost import bundle
+from reconciler.onhost.serve import answer
 from tests.contracts.hosts import here
 from tests.contracts.places import inside
 from tests.engine import SERVERS, Server, free_port, weights_in
 from tests.lxcs import MAPPED, Lxc
 from tests.rig import Rig, spec, value
+from tests.running import ok
 from tests.sample_worlds import marked
+from tests.slot_files import TOKENS, sidecar, slot_content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -302,3 +305,25 @@ async def test_a_conversation_of_an_upstream_server_survives_a_restart(
         evidence = await real.restore(await real.look(unit))
         assert [slot["outcome"] for slot in evidence["slots"]] == ["proven"]
         assert (await real.converse())["timings"]["prompt_n"] == 1
+
+
+async def test_models_that_save_into_one_folder_keep_what_the_others_saved(
+    container: GivenRig,
+) -> None:
+    folder = container.directory / "kept" / "theirs"
+    content = slot_content(TOKENS)
+    others = {f"v1:sha256:{letter * 8}": f"{letter}.kv" for letter in "ab"}
+    for fingerprint, file in others.items():
+        (folder / f"{file}.tmp").write_bytes(content)
+        sealed = {
+            "do": "seal", "directory": str(folder), "temporary": f"{file}.tmp", "file": file,
+            "size": len(content), "sidecar": sidecar(fingerprint=fingerprint), "shared": True,
+        }  # fmt: skip
+        ok(answer(sealed, "/"))
+    writing = folder / "other.kv.tmp"
+    writing.write_bytes(content)
+    async with container.running() as unit:
+        await container.converse()
+        assert (await container.save(unit))["failed"] == []
+    assert writing.exists()
+    assert {*others.values()} <= {path.name for path in folder.iterdir()}

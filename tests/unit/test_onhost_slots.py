@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
 import signal
 import struct
@@ -356,3 +357,28 @@ def test_a_description_may_say_which_invocation_its_unit_was(tmp_path: Path) -> 
     for invocation, problems in (("1f", 0), (7, 1)):
         file.write_text(json.dumps({**said, "identity": {**IDENTITY, "invocation": invocation}}))
         assert len(saved(tmp_path).problems) == problems
+
+
+def test_in_a_folder_of_several_models_none_replaces_what_another_saved(tmp_path: Path) -> None:
+    content = slot_content(TOKENS)
+    (tmp_path / "slots").mkdir()
+    for number, fingerprint in enumerate(("a", "b", "c", "a"), start=1):
+        file, described = f"{fingerprint}{number}", sidecar(0, number, fingerprint)
+        (tmp_path / "slots" / f"{file}.tmp").write_bytes(content)
+        fields = {"file": file, "temporary": f"{file}.tmp", "size": len(content), "shared": True}
+        ok(ask(tmp_path, "seal", sidecar=described, **fields))
+    assert {slot.file for slot in saved(tmp_path).slots} == {"b2", "c3", "a4"}
+
+
+def test_in_a_folder_of_several_models_what_another_is_saving_is_no_leftover(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "slots").mkdir()
+    young, old = tmp_path / "slots" / "young.tmp", tmp_path / "slots" / "old.tmp"
+    room: dict[str, Any] = {"needed": 0, "spare": 0, "budget": 1, "keep": [], "shared": True}
+    for file in (young, old):
+        file.write_bytes(b"it is being written")
+    os.utime(old, (0, 0))
+    (tmp_path / "slots" / "gone.tmp").symlink_to("nowhere")
+    assert ok(ask(tmp_path, "room", **room))["removed"] == ["gone.tmp", "old.tmp"]
+    assert ok(ask(tmp_path, "room", **{**room, "shared": False}))["removed"] == ["young.tmp"]

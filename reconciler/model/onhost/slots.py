@@ -17,7 +17,8 @@ class AskSaved(OfPlace, Question):
 class SealSlot(OfPlace, Action):
     """Make a saved slot file durable, and drop what it replaces.
 
-    In this order: check its size, fsync, sha256, write its sidecar, rename both.
+    In this order: check its size, fsync, sha256, write its sidecar, rename both. In a folder that
+    other models may use (`shared`), what has another fingerprint is not replaced.
     """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
@@ -27,6 +28,7 @@ class SealSlot(OfPlace, Action):
     file: str
     size: int
     sidecar: Sidecar
+    shared: bool = False
 
 
 class CheckSlot(OfPlace, Action):
@@ -57,7 +59,8 @@ class MakeRoom(OfPlace, Action):
     """Delete leftovers, then the oldest slot files, until `needed` bytes fit; never one in `keep`.
 
     They must fit in `budget` and on the disk. `spare` more bytes are made free where that is
-    possible: how long a file will be is not known to the byte.
+    possible: how long a file will be is not known to the byte. In a folder that other models may
+    use (`shared`), what one of them may be saving is no leftover.
     """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
@@ -67,3 +70,4 @@ class MakeRoom(OfPlace, Action):
     budget: int
     keep: tuple[str, ...]
     spare: int = 0
+    shared: bool = False

@@ -160,6 +160,8 @@ class LlamaEngine:
                 fingerprint=self._digest(fingerprint, unit),
                 bytes_per_token=self._bytes_per_token(header),
                 wall=self._wall,
+                # A folder that an operator's command line names may be that of several models.
+                shared=not self.setup.shares,
                 kept=[*keep],
             )
             return await saving.save(activity.slots)

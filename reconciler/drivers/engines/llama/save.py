@@ -49,7 +49,8 @@ class WrittenSlot(NamedTuple):
 class Saving:
     """A save of the slots of one unit, into one directory.
 
-    `bytes_per_token` is 0 when not known, `kept` are files that must stay.
+    `bytes_per_token` is 0 when not known, `kept` are files that must stay. Other models may use a
+    `shared` directory.
     """
 
     api: LlamaApi
@@ -60,6 +61,7 @@ class Saving:
     fingerprint: str
     bytes_per_token: int
     wall: Callable[[], float]
+    shared: bool = False
     kept: list[str] = field(default_factory=list)
 
     async def save(self, wanted: tuple[Slot, ...]) -> Json:
@@ -125,6 +127,7 @@ class Saving:
             budget=self.budget,
             keep=tuple(self.kept),
             spare=spare,
+            shared=self.shared,
         )
 
     def _seal(self, slot: Slot, file: str, written: WrittenSlot) -> SealSlot:
@@ -143,6 +146,7 @@ class Saving:
             file=file,
             size=written.bytes,
             sidecar=sidecar,
+            shared=self.shared,
         )
 
     async def _clear_leftovers(self) -> None:
