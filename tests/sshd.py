@@ -59,34 +59,52 @@ class Served(NamedTuple):
 
     def options(self, directory: Path) -> dict[str, Any]:
         """Return the options of an access to this machine through it."""
+        return Settings(self.folder, self.port, self.other_port).options(directory)
+
+
+class Settings(NamedTuple):
+    """What a daemon is told: in which folder its keys are, and where it listens."""
+
+    folder: Path
+    port: int
+    other_port: int
+
+    @property
+    def argv(self) -> list[str]:
+        """Return the command line of the daemon."""
+        return [program("sshd"), "-D", "-e", "-f", str(self.folder / "config")]
+
+    def options(self, directory: Path) -> dict[str, Any]:
+        """Return the options of an access through it."""
         return {
             "address": "127.0.0.1",
             "port": self.port,
-            "config": str(self.config),
+            "config": str(self.folder / "client"),
             "directory": str(directory),
         }
 
+    def listens(self) -> bool:
+        """Return whether the daemon does."""
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self.port)) == 0
+
 
 @contextmanager
-def running(shell_setting: str = "") -> Iterator[Served]:
-    """Run a daemon that admits this user by a key; `shell_setting` is added to its settings."""
+def settings(shell_setting: str = "") -> Iterator[Settings]:
+    """Lay out a daemon that admits this user by a key; `shell_setting` is added."""
     need("ssh")
-    daemon, keygen = program("sshd"), program("ssh-keygen")
-    if os.getuid() == 0:
-        # Where its part without privileges lives; a machine that booted without its service has
-        # none.
-        Path("/run/sshd").mkdir(exist_ok=True)
+    keygen = program("ssh-keygen")
     with tempfile.TemporaryDirectory(prefix="sshd-") as name:
         folder, port, other = Path(name), free_port(), free_port()
         for key in ("host", "id"):
             subprocess.run(
                 [keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True
             )
-        settings = (
+        written = (
             f"Port {port}\nPort {other}\nHostKey {folder}/host\nAuthorizedKeysFile"
             f" {folder}/id.pub\n{SETTINGS}{shell_setting}\n"
         )
-        (folder / "config").write_text(settings)
+        (folder / "config").write_text(written)
         (folder / "client").write_text(
             f"Host *\n  IdentityFile {folder}/id\n  IdentitiesOnly yes\n  UserKnownHostsFile"
             f" {folder}/known\n"
@@ -95,20 +113,22 @@ def running(shell_setting: str = "") -> Iterator[Served]:
         (folder / "known").write_text(
             "".join(f"[127.0.0.1]:{one} {algorithm} {key}\n" for one in (port, other))
         )
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [daemon, "-D", "-e", "-f", str(folder / "config")],
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+        yield Settings(folder, port, other)
+
+
+@contextmanager
+def running(shell_setting: str = "") -> Iterator[Served]:
+    """Run a daemon that admits this user by a key; `shell_setting` is added to its settings."""
+    if os.getuid() == 0:
+        # Where its part without privileges lives; a machine that booted without its service has
+        # none.
+        Path("/run/sshd").mkdir(exist_ok=True)
+    with settings(shell_setting) as told:
+        with (told.folder / "log").open("wb") as log:
+            process = subprocess.Popen(told.argv, stderr=log, stdin=subprocess.DEVNULL)
         try:
-            until(lambda: _listens(port))
-            yield Served(folder, port, other, process)
+            until(told.listens)
+            yield Served(*told, process)
         finally:
             process.terminate()
             process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
