@@ -66,9 +66,10 @@ def test_what_is_no_model_is_named_with_the_reason(changed: dict[str, Any], why:
     assert why in row.why
 
 
-@pytest.mark.parametrize(
-    ("removed", "once"), [(True, "make it once without `--rm`, "), (False, "")]
-)
+TAKEN = "`reconciler import systemd` takes its service as it is; or make it once without `--rm`, "
+
+
+@pytest.mark.parametrize(("removed", "once"), [(True, TAKEN), (False, "")])
 def test_a_container_that_a_service_runs_is_left_to_that(once: str, *, removed: bool) -> None:
     service = Service(name="gem.service", scope="system")
     inside = Container(runtime="docker", name="gemma", engine=SOCKET, service=service)

@@ -243,7 +243,7 @@ def test_a_container_that_a_service_runs_says_how_it_could_be_kept() -> None:
     seen = machine(user="root", servers=(one.server,), containers=(container(),))
     (found,) = steps(seen, [one])
     assert found.command == "systemctl disable --now gem.service"
-    assert "once that is disabled, a container made without `--rm`" in " ".join(found.why)
+    assert "`reconciler import systemd` keeps both as they are" in " ".join(found.why)
 
 
 def test_a_container_that_is_kept_says_what_hides_it_and_that_it_wants_a_key() -> None:

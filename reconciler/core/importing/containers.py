@@ -106,7 +106,8 @@ def _why_not(container: FoundContainer, machine: Machine) -> tuple[str, str] | N
         return of_image(container.image)
     service = machine.runs(container)
     if service is not None:
-        once = "make it once without `--rm`, " if container.removed else ""
+        kept = "`reconciler import systemd` takes its service as it is; or make it once without"
+        once = f"{kept} `--rm`, " if container.removed else ""
         ended = f"{once}`{service.ending}`, and import again"
         return f"{service.name} runs it, and would start it again whenever it is stopped", ended
     if container.removed:

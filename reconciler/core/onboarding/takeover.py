@@ -150,14 +150,14 @@ def _of_container(machine: Machine, container: Container, why: tuple[str, ...]) 
 
 def _why_not_kept(machine: Machine, container: Container) -> str:
     """Tell why a container cannot be kept as it is."""
-    if container.engine and container.service is None:
-        return "which is removed when it ends; made without `--rm`, it could be kept as it is."
-    if container.engine and container.service is not None:
+    if container.runtime in ENGINES and container.service is not None:
         return (
-            f"which {container.service.name} runs; once that is disabled, a container made without"
-            " `--rm` could be kept as it is, by `reconciler import docker`."
+            f"which {container.service.name} runs: where that makes it at each start, `reconciler"
+            " import systemd` keeps both as they are."
         )
-    if container.runtime in ENGINES and not container.engine:
+    if container.engine:
+        return "which is removed when it ends; made without `--rm`, it could be kept as it is."
+    if container.runtime in ENGINES:
         return (
             f"of which its engine does not tell {machine.user}: as root, or as a member of the"
             " socket's group (which may do what root may), `reconciler init` would keep it as it"
