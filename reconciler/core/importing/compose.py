@@ -116,7 +116,7 @@ def _not_made(project: _Project, service: ComposeService) -> ImportedUnit:
         key="container",
         became="carried",
         why="it does not exist yet, and compose makes it at its first start",
-        instead="pull its image before: nothing is pulled for a start",
+        instead="pull its image before: a start has 40 s, in which compose would pull it",
     )
     server = Server(
         pid=0,
