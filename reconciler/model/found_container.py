@@ -26,6 +26,13 @@ class ContainerEngine(Value):
     usable: bool
     group: str
 
+    def letting_in(self, user: str) -> str:
+        """How an account comes to use it: a phrase, with the exact command."""
+        group = self.group or "of the socket"
+        return (
+            f"`sudo usermod -aG {group} {user}` and a new login; its members may do what root may"
+        )
+
 
 class FoundContainer(Value):
     """A container, with what could be a model in it.

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.core.importing import weights_folder
 from reconciler.core.importing.containers import containers
-from reconciler.model.found_container import ContainerFile
+from reconciler.model.found_container import ContainerEngine, ContainerFile
 from reconciler.model.origin import Container, Service
 from reconciler.render.import_text import import_text
 from tests.imported import GEMMA, SOCKET, container, read_back, reported
@@ -109,6 +109,17 @@ def test_two_containers_of_one_name_become_two_models(tmp_path: Path) -> None:
     seen = machine(containers=(container(name="My_A"), container(name="my_a", port=8081)))
     names = list(read_back(reported(containers(seen), seen), tmp_path))
     assert names == ["my_a", "my_a-2"]
+
+
+def test_it_is_said_why_no_container_is_seen() -> None:
+    (row,) = reported(containers(machine()), machine()).rows
+    assert (row.became, row.why) == ("left out", "none of docker or podman listens here")
+    assert "DOCKER_HOST=unix:///PATH" in row.instead
+    closed = ContainerEngine(socket=SOCKET, usual=True, usable=False, group="docker")
+    seen = machine(user="ann", engines=(closed, closed.model_copy(update={"usable": True})))
+    (row,) = reported(containers(seen), seen).rows
+    assert row.why == "ann may not use it, so its containers are not seen"
+    assert row.instead.startswith("`sudo usermod -aG docker ann`")
 
 
 def test_each_file_of_a_folder_becomes_a_model_and_what_is_none_is_named() -> None:

@@ -21,7 +21,25 @@ def containers(machine: Machine) -> Imported:
     """Import every container that an engine of the host tells of."""
     units = tuple(unit_of(one, machine) for one in machine.containers if not _why_not(one, machine))
     rows = tuple(row for one in machine.containers for row in _left_out(one, machine))
-    return Imported(units, rows)
+    return Imported(units, (*_unseen(machine), *rows))
+
+
+def _unseen(machine: Machine) -> Iterator[ImportRow]:
+    """Yield why containers of the host are not seen: no engine listens, or one may not be used."""
+    if not machine.engines and not machine.containers:
+        yield _of_engine(
+            machine.name,
+            "none of docker or podman listens here",
+            "start it, or set DOCKER_HOST=unix:///PATH to where it listens",
+        )
+    for engine in machine.engines:
+        if not engine.usable:
+            why = f"{machine.user} may not use it, so its containers are not seen"
+            yield _of_engine(engine.socket, why, engine.letting_in(machine.user))
+
+
+def _of_engine(where: str, why: str, instead: str) -> ImportRow:
+    return ImportRow(where=where, key="engine", became="left out", why=why, instead=instead)
 
 
 def unit_of(container: FoundContainer, machine: Machine) -> ImportedUnit:

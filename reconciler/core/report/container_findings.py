@@ -36,9 +36,7 @@ def _usable(engine: ContainerEngine, user: str) -> Finding:
         found = f"{user} may use {engine.socket}, and so may do whatever root may"
         return note("containers", found, "keep that account to yourself, and its keys too")
     found = f"{user} may not use {engine.socket}, so its containers are not seen"
-    group = engine.group or "of the socket"
-    fix = f"`sudo usermod -aG {group} {user}` and a new login; its members may do what root may"
-    return wrong("containers", found, fix)
+    return wrong("containers", found, engine.letting_in(user))
 
 
 def of_model(model: ModelSpec, machine: Machine) -> Iterator[Finding]:
