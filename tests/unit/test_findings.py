@@ -18,6 +18,8 @@ from reconciler.model.observed import (
     FLAGS,
     GPU,
     GUARDS,
+    HEALTH,
+    UNIT,
     WEIGHTS,
     AnyFactKey,
     Observed,
@@ -217,6 +219,12 @@ def test_a_port_that_a_stranger_holds_stands_in_the_way_of_what_is_wanted(
     )
 
 
+def test_who_holds_the_port_of_a_unit_that_is_not_seen_is_not_told() -> None:
+    held = PortState(owner=PortOwner(pid=9, name="docker-proxy"))
+    hidden = world(SLICE, port_8080=held).seeing({UNIT(HOST, "a"): Unknown("it is silent")})
+    assert told(Case(hidden, machine(folders=PLACES)).found()) == [("wrong", "access", "")]
+
+
 def test_a_port_of_ours_is_well() -> None:
     assert seen(port_8080=PortState(owner=PortOwner(pid=9, name="llama-server", model="a"))) == []
 
@@ -262,6 +270,9 @@ def test_what_cannot_be_seen_is_said_once() -> None:
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "access", "")]
     assert "it is silent" in found[0].found
+    following = {HEALTH(HOST, "a"): Unknown("unit host/a: it is silent")}
+    (only,) = Case(observed.seeing(following), machine(folders=PLACES)).found()
+    assert only.found.endswith(f"{HOST}/a: it is silent")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from reconciler.core.ownership import Ownership
 from reconciler.core.report.levels import note, wrong
 from reconciler.model.findings import Finding, Subject
 from reconciler.model.machine import Machine
-from reconciler.model.observed import CLAIM, GPU, GUARDS, PORT, AnyFactKey, Observed
+from reconciler.model.observed import CLAIM, GPU, GUARDS, PORT, UNIT, AnyFactKey, Observed
 from reconciler.model.port import PortOwner
 from reconciler.model.spec import Kind, ModelSpec, Slice
 
@@ -22,7 +22,13 @@ def of_what_is_unknown(keys: Iterable[AnyFactKey], observed: Observed) -> Iterat
 def _by_reason(keys: Iterable[AnyFactKey], observed: Observed) -> dict[str, AnyFactKey]:
     # That a card's memory cannot be read is said of the card.
     others = (key for key in keys if key.kind != "gpu")
-    return {fact.reason: key for key in others if (fact := observed.unknown(key))}
+    first = {fact.reason: key for key in others if (fact := observed.unknown(key))}
+    # What follows from another fact ends with the reason of that one.
+    return {one: key for one, key in first.items() if not any(map(_follows_from(one), first))}
+
+
+def _follows_from(reason: str) -> Callable[[str], bool]:
+    return lambda other: reason.endswith(f": {other}")
 
 
 def of_logins(slice_: Slice, machine: Machine) -> Iterator[Finding]:
@@ -108,7 +114,9 @@ def of_ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     active = slice_.active or ()
     for model in _one_for_each_port(slice_.models, active):
         state = observed.value(PORT(slice_.host.name, model.door))
-        if state and state.owner and state.owner.model is None:
+        # Where its own unit is not seen, that may be what holds its port.
+        is_told = observed.unknown(UNIT(slice_.host.name, model.name)) is None
+        if is_told and state and state.owner and state.owner.model is None:
             yield _held(model, state.owner, wrong if model.name in active else note)
 
 
