@@ -103,7 +103,10 @@ def _told(client: str, scope: str) -> str:
 
 
 def _of_made(started: ExecStart) -> dict[str, Any]:
-    made = service_container.made(started)
+    try:
+        made = service_container.made(started)
+    except HostProblem as problem:
+        return {"problem": str(problem), "reached": []}
     user = "" if started.scope == "user" and made.user in _ROOT else _other(made.user)
     return {
         "words": made.words,

@@ -64,3 +64,18 @@ def test_a_service_that_makes_a_container_is_imported_and_the_plan_is_empty(
     inventory = (here.folder / "state" / "inventory.yaml").read_text()
     assert "unit: named.service, scope: system, container: true}" in inventory
     until(lambda: here.run("plan", "--detailed-exitcode").returncode == 0)
+
+
+def test_a_container_of_which_too_little_is_known_is_started_and_its_conversation_is_not_kept(
+    here: ServiceStack,
+) -> None:
+    file = here.booted.path("/run/systemd/system/tiny.service")
+    file.write_text(file.read_text().replace("--rm", "--rm --env-file /dev/null"))
+    here.booted.run("systemctl", "daemon-reload")
+    here.desire("tiny-b")
+    started = here.apply()
+    assert "`--env-file` does to its container is not read here" in started.stderr
+    here.talk()
+    here.desire("tiny-a")
+    assert "tiny-b: conversations end here" in here.apply().stderr
+    assert list(here.engines()) == ["tiny-a"]

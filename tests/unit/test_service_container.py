@@ -109,15 +109,17 @@ def test_a_path_of_it_is_where_it_is_mounted_from(podman: Podman) -> None:
 
 def test_what_cannot_be_known_is_said(podman: Podman, monkeypatch: pytest.MonkeyPatch) -> None:
     podman.image = Ended(125, "", "i: image not known")
-    assert podman.told("i") == {"error": "`podman image inspect i` says: i: image not known"}
+    unknown = podman.told("i")["ok"]
+    assert unknown["problem"] == "`podman image inspect i` says: i: image not known"
+    assert unknown["reached"] == [], "its paths are not the host's"
 
     def late(*_: object) -> None:
         raise Late
 
     monkeypatch.setattr(commands, "run", late)
-    assert podman.told("i") == {"error": "/usr/bin/podman did not answer within 10 s"}
+    assert podman.told("i")["ok"]["problem"] == "/usr/bin/podman did not answer within 10 s"
     podman.words = ["/usr/bin/nerdctl", "run", "i"]
-    assert "makes no container: it runs /usr/bin/nerdctl" in podman.told("i")["error"]
+    assert "makes no container: it runs /usr/bin/nerdctl" in podman.told("i")["ok"]["problem"]
     without = answer({**ASKED, "container": False}, "/")["ok"]["problem"]
     assert without.endswith("with `launcher: docker`")
     podman.words = []
