@@ -9,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.onhost import inner_systemd, properties, systemd
+from reconciler.onhost import inner_systemd, properties, servers, systemd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -54,11 +54,14 @@ class ExecStart(NamedTuple):
 
     @property
     def adding(self) -> str:
-        """How words are added at its end, as a sentence that ends where these are to be named."""
+        """How words are added at its end, as a sentence that ends where these are to be named.
+
+        It is shown and kept: what is secret in its words is hidden.
+        """
         edit = systemd.typed(self.scope, f"edit {self.name}")
         return (
             f"{edit}, then write there `[Service]`, `ExecStart=` and, on one line,"
-            f" `ExecStart={_typed(self.written, self.how)} "
+            f" `ExecStart={_typed(servers.without_secrets(self.written), self.how)} "
         )
 
 

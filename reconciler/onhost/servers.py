@@ -19,6 +19,7 @@ SERVERS_LIMIT = 32
 MAPS_LIMIT = 4 * 1024 * 1024
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
+_SECRET_VARIABLE = re.compile(r"(?:--?\w+=)?[A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD)=")
 _HIDDEN = "(hidden)"
 _VALUED = {
     "LLAMA_ARG_MODEL": "--model",
@@ -218,12 +219,15 @@ def _socket(flags: list[str], directory: str) -> str:
 
 
 def without_secrets(flags: list[str]) -> list[str]:
-    """Hide in flags what must not leave this host."""
+    """Hide in words what must not leave this host: values of flags, and of variables set there."""
     pairs = zip(["", *flags], flags)
     return [_HIDDEN if flag in _SECRETS else _without_secret(word) for flag, word in pairs]
 
 
 def _without_secret(word: str) -> str:
+    variable = _SECRET_VARIABLE.match(word)
+    if variable:
+        return f"{variable[0]}{_HIDDEN}"
     name, equals, _ = word.partition("=")
     return f"{name}={_HIDDEN}" if equals and name in _SECRETS else word
 

@@ -59,6 +59,24 @@ def test_words_are_written_back_as_systemd_takes_them(service: Systemd) -> None:
     assert told["words"][1:] == ["a b", '"', "50%", "${X}"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--api-key", "hush", "-c", "1"),
+        ("--api-key=hush", "-c", "1"),
+        ("-e", "LLAMA_API_KEY=hush", "-c", "1"),
+        ("--env=HF_TOKEN=hush", "-c", "1"),
+    ],
+)
+def test_a_secret_among_its_words_is_not_told_where_they_are_written_back(
+    service: Systemd, words: tuple[str, ...]
+) -> None:
+    told = service.command(*words)
+    assert "hush" not in told["adding"]
+    assert told["adding"].endswith('(hidden)" -c 1 ')
+    assert told["words"][1:] == [*words]
+
+
 def test_a_variable_that_is_not_set_is_nothing(service: Systemd) -> None:
     service.shown["Environment"] = 'A=1 "B=2 3" LLAMA_ARG_FIT=off LLAMA_API_KEY=secret'
     told = service.command("$A", "x${A}y", "$B", "${B}", "$C", "z${C}", "$$A")
