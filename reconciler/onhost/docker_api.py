@@ -15,6 +15,9 @@ from reconciler.onhost.bounded import HEADERS, Bounded, TooLarge
 from reconciler.onhost.problem import HostProblem, explain
 
 SECONDS = 10.0
+LOOK_SECONDS = 7.0
+"""Less than a question is waited for: so it is told which engine does not answer."""
+
 LIMIT = 8 * 1024 * 1024
 BODY_LIMIT = 1024 * 1024
 _HOST = "docker"
@@ -68,11 +71,12 @@ def ask(
     place: str,
     method: str,
     path: str,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
     body: dict[str, Any] | None = None,
 ) -> DockerAnswer:
     """Ask the engine that listens on a socket; raise HostProblem where there is no answer."""
     engine = docker_dialect.of_socket(place)
+    seconds = seconds or (LOOK_SECONDS if method == "GET" else SECONDS)
     try:
         with Bounded(seconds, LIMIT, socket.AF_UNIX) as connection:
             connection.connect(place)

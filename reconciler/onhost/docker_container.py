@@ -48,7 +48,7 @@ class HeldContainer:
         self.version = self.dialect.daemon
         self._place = f"/containers/{quote(one['name'], safe='')}"
 
-    def ask(self, method: str, path: str, seconds: float = docker_api.SECONDS) -> DockerAnswer:
+    def ask(self, method: str, path: str, seconds: float | None = None) -> DockerAnswer:
         """Ask its engine about it."""
         return self.ask_engine(method, f"{self._place}{path}", seconds)
 
@@ -56,7 +56,7 @@ class HeldContainer:
         self,
         method: str,
         path: str,
-        seconds: float = docker_api.SECONDS,
+        seconds: float | None = None,
         body: dict[str, Any] | None = None,
     ) -> DockerAnswer:
         """Ask its engine; raise HostProblem where there is no answer."""

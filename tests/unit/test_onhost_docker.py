@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.model.onhost import READ_SECONDS
 from reconciler.onhost import bounded, docker_api, docker_inspected, docker_log
 from reconciler.onhost.docker_api import DockerAnswer
 from reconciler.onhost.problem import HostProblem
@@ -276,3 +277,15 @@ def away(*_: object) -> DockerAnswer:
 
 def refused(*_: object) -> DockerAnswer:
     raise PermissionError
+
+
+def test_an_engine_that_accepts_and_never_answers_is_named_before_its_host_is_given_up(
+    tmp_path: Path,
+) -> None:
+    place = str(tmp_path / "docker.sock")
+    with closing(socket.socket(socket.AF_UNIX)) as silent:
+        silent.bind(place)
+        silent.listen()
+        with pytest.raises(HostProblem, match=r"dockerd did not answer within 0.01 s"):
+            docker_api.ask(place, "GET", "/containers/json", 0.01)
+    assert docker_api.LOOK_SECONDS < READ_SECONDS
