@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.render.onboarding_text import applying
 from reconciler.render.terminal_style import PLAIN, Look, Mood
 from reconciler.render.text import plan_text
 
@@ -37,7 +38,7 @@ def _rest(document: dict[str, Any], look: Look) -> Iterator[str]:
     yield ""
     yield "Next:"
     if document["served"]:
-        yield f"  reconciler apply --state {directory}"
+        yield from applying(document, directory)
     else:
         yield "  # Nothing is active yet: choose a model from inventory.yaml."
         yield f"  reconciler use {shlex.quote(document['models'][0])} --state {directory}"

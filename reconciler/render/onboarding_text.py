@@ -45,15 +45,26 @@ def _found(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _next(document: dict[str, Any], directory: str) -> Iterator[str]:
-    steps_planned = any(host["steps"] for host in document["plan"]["hosts"])
-    if document["models"] and not document["served"] and not steps_planned:
+    if document["models"] and not document["served"] and not _has_steps(document):
         yield from _first(document, directory)
         return
     for step in document["steps"]:
         yield from (f"  # {sentence}" for sentence in step["why"])
         if step["command"]:
             yield f"  {step['command']}"
+    yield from applying(document, directory)
+
+
+def applying(document: dict[str, Any], directory: str) -> Iterator[str]:
+    """Yield how what was written is applied, and what that is for where there is no step."""
+    in_the_way = any(host["refusals"] for host in document["plan"]["evidence"]["hosts"])
+    if document["served"] and not in_the_way and not _has_steps(document):
+        yield "  # It changes nothing. From then on, a start that fails goes back to what runs now."
     yield f"  reconciler apply --state {directory}"
+
+
+def _has_steps(document: dict[str, Any]) -> bool:
+    return any(host["steps"] for host in document["plan"]["hosts"])
 
 
 def _first(document: dict[str, Any], directory: str) -> Iterator[str]:

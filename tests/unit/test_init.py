@@ -66,15 +66,24 @@ def begun(**changed: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "machine": machine(servers=(server(),)).model_dump(mode="json"), "directory": "/s",
         "files": [], "git": "committed", "models": ["a"], "served": ["a"], "notes": [], "steps": [],
-        "plan": {"hosts": []},
+        "plan": {"hosts": [], "evidence": {"hosts": []}},
     }  # fmt: skip
     return fields | changed
 
 
 @pytest.mark.usefixtures("_plan_elsewhere")
 def test_a_step_without_a_command_is_told_in_its_sentences_alone() -> None:
-    told = init_text(begun(steps=[{"command": "", "why": ["End it there."]}]))
+    planned: dict[str, Any] = {"hosts": [{"steps": [{}]}], "evidence": {"hosts": []}}
+    told = init_text(begun(steps=[{"command": "", "why": ["End it there."]}], plan=planned))
     assert told.endswith("Next:\n  # End it there.\n  reconciler apply --state /s")
+
+
+@pytest.mark.usefixtures("_plan_elsewhere")
+def test_where_the_plan_is_empty_it_is_said_what_applying_it_is_for() -> None:
+    said = "# It changes nothing. From then on, a start that fails goes back to what runs now."
+    assert f"  {said}\n  reconciler apply --state /s" in init_text(begun())
+    refused: dict[str, Any] = {"hosts": [], "evidence": {"hosts": [{"refusals": [{}]}]}}
+    assert said not in init_text(begun(plan=refused))
 
 
 @pytest.mark.usefixtures("_plan_elsewhere")
