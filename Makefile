@@ -10,9 +10,10 @@ INSTALLED := $(VENV)/.installed
 WORKSHOP := $(VENV)/.workshop
 # Tests of hosts and engines mostly wait: more of them than a small machine has cores go side by side.
 JOBS ?= 6
+KEEPERS := tests/keepers
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo engine demo-power test rigs test-builds test-clients test-install test-gpu check crash fuzz load bench schemas coverage lock
+.PHONY: demo engine demo-power test rigs test-keepers test-builds test-clients test-install test-gpu check crash fuzz load bench schemas coverage lock
 # Where it is set, each of the many programs that tests start would compile the whole package again.
 unexport PYTHONDONTWRITEBYTECODE
 # What tests need of the machine may be what makes the virtual environment.
@@ -31,7 +32,11 @@ demo-power: $(WORKSHOP)
 
 # What the machine lacks is installed where this may; what needs it otherwise is left out, and the last line says so.
 test: rigs $(WORKSHOP)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(KEEPERS)
+
+# The command line beside all that keeps units but itself: dockerd, Podman, compose, LXC, Proxmox's pct and systemd.
+test-keepers: rigs $(WORKSHOP)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(KEEPERS)
 
 rigs: engine
 	@PYTHON="$(PYTHON)" tests/rigs/install || true
