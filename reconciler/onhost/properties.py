@@ -79,6 +79,26 @@ def _matching(line: str) -> list[str]:
     return sorted(glob.glob(line.rpartition(" (ignore_errors=")[0]))
 
 
+def missing_environment(state: State) -> str:
+    """Name a file that has to be there for a start and is not, "" where none is missed."""
+    for line in state["EnvironmentFiles"].splitlines():
+        path, _, ignored = line.rpartition(" (ignore_errors=")
+        if ignored == "no)" and _is_missing(path) and not _matching(line):
+            return path
+    return ""
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        # What this account may not see may be there.
+        pass
+    return False
+
+
 def written_by_hand(state: State) -> list[str]:
     """List the files that say how a service runs: its unit, drop-ins and environment.
 

@@ -230,6 +230,10 @@ def _barred(name: str, scope: str, state: State) -> Objection:
         reload = typed(scope, "daemon-reload")
         unread = f"the file of {name} changed and systemd has not read it yet"
         return Objection(unread, f"run {reload}")
+    missing = properties.missing_environment(state)
+    if missing:
+        fix = f"write it, or `EnvironmentFile=-{missing}` if it may be missing"
+        return Objection(f"{name} reads {missing}, its EnvironmentFile=, which is not there", fix)
     if not properties.program(state):
         return Objection(f"{name} has no ExecStart=: it runs nothing")
     return NO_OBJECTION

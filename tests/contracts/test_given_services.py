@@ -58,6 +58,21 @@ async def test_a_service_that_is_masked_is_not_started_and_says_what_unmasks_it(
     )
 
 
+async def test_a_service_whose_environment_is_gone_is_not_started(
+    place: ServicePlace, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.env"
+    said = (
+        f"gemma3.service reads {gone}, its EnvironmentFile=, which is not there; write it, or"
+        f" `EnvironmentFile=-{gone}` if it may be missing"
+    )
+    for written, problem in ((f"{gone}", said), (f"-{gone}", "")):
+        place.define(f"EnvironmentFile={written}", "ExecStart=/bin/sleep 60")
+        fact = await place.launcher.binary(place.wanted)
+        assert isinstance(fact, Known)
+        assert fact.value.problem == problem
+
+
 async def test_a_service_whose_own_way_to_stop_hangs_is_ended_all_the_same(
     place: ServicePlace,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from reconciler.onhost.properties import (
     environment_files,
     key_source,
+    missing_environment,
     program,
     states,
     words,
@@ -82,6 +83,20 @@ def test_every_file_that_says_how_a_service_runs_counts_when_it_is_there(tmp_pat
     )
     assert [path.rpartition("/")[2] for path in written_by_hand(state)] == [*names]
     assert len(environment_files(state)) == 4
+
+
+def test_a_file_that_has_to_be_there_is_missed_and_one_that_is_not_seen_is_not(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "g-1.env").touch()
+    hidden = tmp_path / "file"
+    hidden.touch()
+    lines = [f"{tmp_path}/g-*.env (ignore_errors=no)", f"{tmp_path}/may (ignore_errors=yes)"]
+    lines.append(f"{hidden}/below (ignore_errors=no)")
+    assert missing_environment(shown(EnvironmentFiles="\nEnvironmentFiles=".join(lines))) == ""
+    lines.append(f"{tmp_path}/gone (ignore_errors=no)")
+    state = shown(EnvironmentFiles="\nEnvironmentFiles=".join(lines))
+    assert missing_environment(state) == f"{tmp_path}/gone"
 
 
 @pytest.mark.parametrize(
