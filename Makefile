@@ -10,7 +10,8 @@ INSTALLED := $(VENV)/.installed
 WORKSHOP := $(VENV)/.workshop
 # Tests of hosts and engines mostly wait: more of them than a small machine has cores go side by side.
 JOBS ?= 6
-KEEPERS := tests/keepers
+KEEPERS := tests/keepers $(patsubst %,tests/contracts/test_%.py,booted_over_ssh compose containers given given_services \
+	lxc lxc_service owned_containers owned_services pct)
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
 .PHONY: demo engine demo-power test rigs test-keepers test-builds test-clients test-install test-gpu check crash fuzz load bench schemas coverage lock
@@ -32,9 +33,9 @@ demo-power: $(WORKSHOP)
 
 # What the machine lacks is installed where this may; what needs it otherwise is left out, and the last line says so.
 test: rigs $(WORKSHOP)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(KEEPERS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(addprefix --ignore=,$(KEEPERS))
 
-# The command line beside all that keeps units but itself: dockerd, Podman, compose, LXC, Proxmox's pct and systemd.
+# What each keeper of units promises alone, and the command line beside all of them: dockerd, Podman, compose, LXC, Proxmox's pct and systemd.
 test-keepers: rigs $(WORKSHOP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(KEEPERS)
 

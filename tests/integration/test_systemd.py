@@ -321,10 +321,8 @@ def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_serv
     begun = here.begin()
     (step,) = begun["steps"]
     assert step["command"] == "systemctl disable --now tiny.service"
-    assert (
-        "It runs in a container of docker (gemma), which cannot be taken over in this version"
-        in " ".join(step["why"])
-    )
+    assert "It runs in a container of docker (gemma), which" in " ".join(step["why"])
+    assert "`reconciler import systemd` keeps both" in " ".join(step["why"])
     assert begun["files"] == ["desired.yaml", "inventory.yaml"]
     refused = here.apply(4).stdout
     assert (

@@ -30,7 +30,7 @@ CONTAINERS = {
     "made": "v1:sha256:6045a372d13be56af4d991b50d0e48cdb2b8ad01c1e3f00d0c72be87cad08212",
     "made-for-all": "v1:sha256:5314464969fcdcba08e22acb26e98419105cc0e28aff33a6560a2855dcbcb9d3",
 }
-HOST = "v1:sha256:280be90f3ceb78ce160947e6746b45a5e651ca3ff015f07f4bf8bf4f0d9a2d11"
+HOST = "v1:sha256:1aa42842e64b7934cfafd2f836ae5a738b5c40b8e9030c275b9113a1c40030c1"
 """What last good and a quarantine are known by, in the journal."""
 
 
