@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 from reconciler.drivers.engines import embedded
 from tests.engine import weights_in
-from tests.stack import Stack
+from tests.engine_program import embedded_in
+from tests.stack import COMMAND_SECONDS, Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +60,26 @@ class BootedStack(GivenStack):
             f"--chdir={self.folder}",
             *super().argv(*words, directory=directory),
         ]
+
+    def begin(self, *words: str) -> dict[str, Any]:
+        """Run `init`, or an import, in a home of its own; from now on its files count."""
+        (self.folder / "state").rename(self.folder / "before")
+        argv = [*self.booted.entering, "env", f"--chdir={self.folder}", f"HOME={self.folder}"]
+        words = words or ("init",)
+        done = subprocess.run(
+            [*argv, sys.executable, "-m", "reconciler", *words, "state", "-o", "json"],
+            env=self.environment(), capture_output=True, text=True, check=False,
+            timeout=COMMAND_SECONDS,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        begun: dict[str, Any] = json.loads(done.stdout)
+        return begun
+
+    def llama_server(self) -> Path:
+        """Write a llama-server into the folder, and return where it is."""
+        return embedded_in(self.folder)
+
+    def listens(self, address: str = "127.0.0.1") -> bool:
+        """Return whether somebody accepts connections on the models' port."""
+        with closing(socket.socket()) as asking:
+            return asking.connect_ex((address, self.port)) == 0

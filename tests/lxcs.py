@@ -126,7 +126,7 @@ class Lxc:
             lines.append(f"lxc.mount.entry = {place} {where} none {how}bind,create=dir 0 0")
         return lines
 
-    def create_booting(self, name: str, folder: Path) -> None:
+    def create_booting(self, name: str, folder: Path, mounts: Sequence[str] = ()) -> None:
         """Make a container that boots a systemd, whose units are those in UNITS."""
         if not self.booted.path(UNITS).exists():
             self.booted.run("cp", "-a", "/run/systemd/system", UNITS)
@@ -136,7 +136,7 @@ class Lxc:
             name,
             ["/lib/systemd/systemd", *BOOTING],
             folder,
-            ["/etc:/etc", f"{UNITS}:/units"],
+            ["/etc:/etc", f"{UNITS}:/units", *mounts],
             lxc__mount__entry=entry,
             lxc__environment="SYSTEMD_UNIT_PATH=/units",
         )

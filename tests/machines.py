@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.model.found_container import ContainerFile
+from reconciler.model.found_lxc import FoundLxc
 from reconciler.model.machine import (
     FolderState,
     ImportedFlags,
@@ -30,6 +32,15 @@ def server(**changed: Any) -> Server:
         "mapped": (), "variables": (), "service": None, "model": None,
     }  # fmt: skip
     return Server(**fields | changed)
+
+
+def lxc(**changed: Any) -> FoundLxc:
+    fields: dict[str, Any] = {
+        "pid": 812, "kind": "lxc", "name": "web", "service": "", "whole": True, "network": "host",
+        "definition": "/var/lib/lxc/web/config", "boots": False,
+        "files": (ContainerFile(inside="/m/a.gguf", outside="/srv/a.gguf"),),
+    }  # fmt: skip
+    return FoundLxc(**fields | changed)
 
 
 def file(path: str, **changed: Any) -> WeightsFile:

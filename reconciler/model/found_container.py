@@ -34,17 +34,30 @@ class ContainerEngine(Value):
         )
 
 
-class FoundContainer(Value):
-    """A container, with what could be a model in it.
+class KnownContainer(Value):
+    """What is known of every container whose files and network are known.
 
-    `serves`: its program is llama-server, with these `flags`; `variables` are the names of those
-    that are further flags, and `files` are what flags name or is in memory. `port` is the host's
-    where it is published, and the container's own otherwise. `removed`: it is, once it ends.
-    `model` is the one that it was made for by us, and `project` and `service` are those of a
-    compose file.
+    `files` are what flags name or is in memory.
     """
 
     name: str
+    network: Network
+    files: tuple[ContainerFile, ...]
+
+    def outside(self, path: str) -> str:
+        """Find a file of it on the host, empty where that has none."""
+        return next((one.outside for one in self.files if one.inside == path), "")
+
+
+class FoundContainer(KnownContainer):
+    """A container of an engine, with what could be a model in it.
+
+    `serves`: its program is llama-server, with these `flags`; `variables` are the names of those
+    that are further flags. `port` is the host's where it is published, and the container's own
+    otherwise. `removed`: it is, once it ends. `model` is the one that it was made for by us, and
+    `project` and `service` are those of a compose file.
+    """
+
     socket: str
     runtime: str
     image: str
@@ -52,8 +65,6 @@ class FoundContainer(Value):
     serves: bool
     flags: tuple[str, ...]
     variables: tuple[str, ...]
-    files: tuple[ContainerFile, ...]
-    network: Network
     port: int
     policy: str
     removed: bool
@@ -68,7 +79,3 @@ class FoundContainer(Value):
             return f"`docker update --restart=no {self.name}`"
         # podman 4 cannot change it.
         return "make it again with `--restart=no`"
-
-    def outside(self, path: str) -> str:
-        """Find a file of it on the host, empty where that has none."""
-        return next((one.outside for one in self.files if one.inside == path), "")

@@ -7,7 +7,8 @@ from itertools import pairwise
 from posixpath import join
 from typing import Literal, TypeAlias
 
-from reconciler.model.found_container import ContainerEngine, FoundContainer
+from reconciler.model.found_container import ContainerEngine, FoundContainer, KnownContainer
+from reconciler.model.found_lxc import FoundLxc
 from reconciler.model.names import Value
 from reconciler.model.origin import Container, Origin, Service
 from reconciler.model.spec import Task
@@ -139,6 +140,7 @@ class Machine(Value):
     folders: tuple[FolderState, ...]
     free_port: int
     containers: tuple[FoundContainer, ...] = ()
+    lxcs: tuple[FoundLxc, ...] = ()
     engines: tuple[ContainerEngine, ...] = ()
 
     def service_of(self, server: Server) -> Service | None:
@@ -175,6 +177,19 @@ class Machine(Value):
         told = self.told_of(server)
         is_run = server.container is not None and server.container.service is not None
         return None if told is None or told.removed or is_run else told
+
+    def lxc_of(self, server: Server) -> FoundLxc | None:
+        """The container of LXC, or the service in one, that a model can be made of.
+
+        None where a server is not held by one, and where that runs several servers.
+        """
+        units = [(one.kind, one.name, one.service) for one in self.lxcs]
+        alone = (one for one, unit in zip(self.lxcs, units, strict=True) if units.count(unit) == 1)
+        return next((one for one in alone if one.pid == server.pid), None)
+
+    def held_in(self, server: Server) -> KnownContainer | None:
+        """The container whose paths a model has, None where those are its host's."""
+        return self.container_of(server) or self.lxc_of(server)
 
 
 def _place(inside: Container) -> tuple[str, str]:

@@ -21,6 +21,9 @@ _STOPS = {
 ENGINES = ("docker", "podman")
 """Runtimes whose engine tells of their containers."""
 
+LXC = ("LXC", "Proxmox VE")
+"""Runtimes whose containers LXC tells of."""
+
 ROOT = "root"
 _STARTED_AGAIN = {"always", "unless-stopped"}
 """The policies with which docker starts a container that was ended, then or at the next boot."""

@@ -75,7 +75,7 @@ def _untold(pid: int, proc: str) -> dict[str, Any] | None:
     """
     if not _sees_other_files(pid, proc):
         return None
-    one = container_engine.holding([pid, *_ancestors(pid, proc)])
+    one = container_engine.holding([pid, *ancestors(pid, proc)])
     if one is None:
         return None
     told = {"name": one.name, "policy": one.policy, "engine": one.socket}
@@ -89,7 +89,8 @@ def _sees_other_files(pid: int, proc: str) -> bool:
         return False
 
 
-def _ancestors(pid: int, proc: str) -> list[int]:
+def ancestors(pid: int, proc: str = "/proc") -> list[int]:
+    """List what started a process, and what started that, as far up as is usual."""
     found: list[int] = []
     one = procfs.process(pid, proc)
     while one is not None and one.parent > 1 and len(found) < _CLIMBS:
@@ -116,14 +117,14 @@ def _seen(path: str) -> _Seen | None:
     for runtime, pattern in _RUNTIMES:
         match = pattern.search(path)
         if match:
-            return _Seen(_keeper(runtime), match[1], match.start())
+            return _Seen(_keeper(runtime, match[1]), match[1], match.start())
     return None
 
 
-def _keeper(runtime: str) -> str:
-    """Name what keeps the containers of a runtime."""
-    # On its node, those of LXC are Proxmox VE's.
-    return _PROXMOX if runtime == "LXC" and os.path.isdir(_OF_PROXMOX) else runtime
+def _keeper(runtime: str, name: str) -> str:
+    """Name what keeps a container of a runtime."""
+    is_proxmox = runtime == "LXC" and os.path.isfile(f"{_OF_PROXMOX}/{name}.conf")
+    return _PROXMOX if is_proxmox else runtime
 
 
 def _unescaped(name: str) -> str:

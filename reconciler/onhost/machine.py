@@ -15,6 +15,7 @@ from reconciler.onhost import (
     container_engine,
     files,
     found_containers,
+    found_lxcs,
     logins,
     procfs,
     search,
@@ -49,9 +50,11 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
     listening = servers.servers(proc)
     sockets = request.get("sockets", ())
     containers = found_containers.found(listening, sockets)
-    serving = [found_containers.as_reached(one, containers) for one in listening]
+    lxcs = found_lxcs.found(listening, proc)
+    reached = (found_containers.as_reached(one, containers) for one in listening)
+    serving = [found_lxcs.as_reached(one, lxcs, proc) for one in reached]
     found = (
-        _weights(serving, containers, request.get("places"), root)
+        _weights(serving, [*containers, *lxcs], request.get("places"), root)
         if request.get("search", True)
         else search.Search([], "")
     )
@@ -62,8 +65,9 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "logins": logins.logins(user),
         **_hardware(root),
         "programs": _programs(),
-        "servers": _servers(serving, found, free, proc),
+        "servers": _servers(serving, lxcs, found, free, proc),
         "containers": containers,
+        "lxcs": lxcs,
         "engines": container_engine.engines(sockets),
         "weights": found.files,
         "cut": found.cut,
@@ -97,13 +101,18 @@ def _weights(
 
 
 def _servers(
-    serving: list[dict[str, Any]], found: search.Search, free: int, proc: str
+    serving: list[dict[str, Any]],
+    lxcs: list[dict[str, Any]],
+    found: search.Search,
+    free: int,
+    proc: str,
 ) -> list[dict[str, Any]]:
     """Describe the servers; one without a port of this host gets the one that is free."""
-    known = _by_identity(found)
+    known, kept = _by_identity(found), {one["pid"] for one in lxcs}
+    told = [one["pid"] in kept or _is_told_of(one) for one in serving]
     return [
-        {**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)}
-        for one in serving
+        {**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc, is_told=is_told)}
+        for one, is_told in zip(serving, told)
     ]
 
 
@@ -175,13 +184,18 @@ def _is_model(file: dict[str, str]) -> bool:
 
 
 def _as_found(
-    server: dict[str, Any], known: dict[tuple[int, int] | None, str], proc: str
+    server: dict[str, Any],
+    known: dict[tuple[int, int] | None, str],
+    proc: str,
+    *,
+    is_told: bool,
 ) -> list[str]:
     """List the files in a server's memory by the names under which they were found.
 
-    Later parts of a split model are left out.
+    Later parts of a split model are left out. Where it `is_told` what keeps the server's container,
+    they have that container's names.
     """
-    if _is_told_of(server):
+    if is_told:
         # Their paths are those that a model in that container has.
         return [path for path in server["mapped"] if files.part(path) <= 1]
     found = [(path, known.get(_identity(server, path, proc))) for path in server["mapped"]]

@@ -194,6 +194,15 @@ def _port(
     return _lowest(links, open_sockets)
 
 
+def port_inside(pid: int, proc: str = "/proc") -> int | None:
+    """Find the port that a process listens on in its own network, None where that is hidden."""
+    try:
+        links = set(procfs.descriptors(pid, proc))
+    except OSError:
+        return None
+    return _lowest(links, listening(f"{proc}/{pid}"))
+
+
 def _lowest(links: set[str], open_sockets: dict[int, tuple[int, int]]) -> int | None:
     found = (port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links)
     return min(found, default=None)

@@ -12,9 +12,10 @@ from reconciler.core.onboarding.draft_files import HERE, InitAnswers, Where, dra
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.engines.llamacpp import adopted
 from reconciler.edge.clock import SystemClock
+from reconciler.model.found_container import ContainerFile
 from reconciler.model.machine import DeviceNode, FoundCard, Machine
 from reconciler.model.origin import Container, Service
-from tests.machines import file, machine, server
+from tests.machines import file, lxc, machine, server
 from tests.rules.tree import ROOT
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ A_SERVICE = server(
     service=Service(name="gemma.service", scope="system"),
     flags=("-m", GEMMA.path, "-a", "Gemma 3", "-np", "4", "--slot-save-path", "/srv/slots"),
 )  # fmt: skip
+
+IN_LXC = Container(runtime="LXC", name="web")
+IN_CT = Container(runtime="Proxmox VE", name="101")
 
 
 class Case(NamedTuple):
@@ -122,6 +126,39 @@ CASES = {
                     container=Container(runtime="Kubernetes"),
                     program="",
                     mapped=("/data/unseen.gguf",),
+                ),
+            ),
+        )
+    ),
+    "in_containers_of_lxc": Case(
+        machine(
+            user="root",
+            weights=(GEMMA,),
+            servers=(
+                server(container=IN_LXC, program="", flags=("-m", "/m/g.gguf", "-c", "4096")),
+                server(
+                    pid=813,
+                    port=8000,
+                    container=IN_CT,
+                    program="",
+                    mapped=("/opt/q.gguf",),
+                    flags=("-hf", "a/q", "-a", "qwen"),
+                ),
+            ),
+            lxcs=(
+                lxc(
+                    whole=False,
+                    boots=True,
+                    files=(ContainerFile(inside="/m/g.gguf", outside=GEMMA.path),),
+                ),
+                lxc(
+                    pid=813,
+                    kind="pct",
+                    name="101",
+                    service="llama.service",
+                    network="own",
+                    boots=True,
+                    files=(ContainerFile(inside="/opt/q.gguf", outside=""),),
                 ),
             ),
         )

@@ -10,7 +10,7 @@ from reconciler.core.onboarding.candidates import Candidate, candidates
 from reconciler.core.onboarding.takeover import steps, units
 from reconciler.model.origin import Container, Service
 from tests.imported import SOCKET, container
-from tests.machines import adopted, file, machine, server
+from tests.machines import adopted, file, lxc, machine, server
 
 OF_SYSTEM = Service(name="llama.service", scope="system")
 OF_USER = Service(name="llama.service", scope="user")
@@ -179,6 +179,7 @@ def test_a_unit_runs_exactly_what_ran_and_holds_no_secret() -> None:
         ),
         ("root", Container(runtime="Kubernetes"), ""),
         ("root", Container(runtime="LXC", name="101"), "lxc-stop -n 101"),
+        ("ann", Container(runtime="Proxmox VE", name="101"), "sudo pct shutdown 101"),
     ],
 )
 def test_what_runs_in_a_container_is_ended_by_what_runs_that_and_gets_no_unit(
@@ -264,3 +265,26 @@ def test_a_container_that_is_kept_says_what_hides_it_and_that_it_wants_a_key() -
     )
     elsewhere = machine(servers=(one.server,), containers=(container(network="own"),))
     assert "--host" not in steps(elsewhere, [one])[1].why[1]
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        ("ann", "of which only root is told: as root, `reconciler init` could keep it"),
+        ("root", "as a systemd service in there it could be kept as it is"),
+    ],
+)
+def test_why_a_container_of_lxc_is_not_kept_is_said(user: str, why: str) -> None:
+    one = candidate(container=Container(runtime="LXC", name="web"))
+    (step,) = steps(machine(user=user, servers=(one.server,)), [one])
+    assert why in " ".join(step.why)
+
+
+def test_a_container_of_lxc_that_is_kept_says_what_hides_it() -> None:
+    one = candidate(
+        container=Container(runtime="LXC", name="web"), flags=("--no-slots", "--host", "10.0.0.2")
+    )
+    seen = machine(user="root", servers=(one.server,), lxcs=(lxc(),))
+    (hidden,) = steps(seen, [one])
+    assert "qwen keeps running as container web" in hidden.why[0]
+    assert hidden.why[1].startswith("Start it without --no-slots, --host 10.0.0.2:")

@@ -16,7 +16,7 @@ from reconciler.model.found_service import FoundService, FoundServices
 from reconciler.model.origin import Container, Service
 from reconciler.model.place import Inside
 from tests.imported import FIXTURES, of_compose, read_back, reported
-from tests.machines import file, machine, server
+from tests.machines import lxc, machine, server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,15 +124,18 @@ def test_a_router_with_presets_is_named_with_its_flag() -> None:
     assert (row.where, "--models-preset" in row.why) == ("router.service", True)
 
 
-def test_an_engine_inside_a_container_of_proxmox_is_named_with_its_launcher() -> None:
-    inside = Container(runtime="LXC", name="101")
-    weights = file("/tank/gguf/a.gguf")
+def test_an_engine_inside_a_container_of_proxmox_is_a_service_of_that() -> None:
     running = server(
-        container=inside, program="", mapped=(weights.path,), flags=("-m", "/m/a.gguf")
+        container=Container(runtime="Proxmox VE", name="101"), program="", flags=("-m", "/m/a.gguf")
     )
-    seen = machine(user="root", servers=(running,), weights=(weights,))
-    (step,) = steps(seen, candidates(seen, {running.pid: adopted(running)}))
-    assert "`launcher: lxc` or `launcher: pct`" in " ".join(step.why)
+    kept = lxc(kind="pct", name="101", service="llama.service", network="own")
+    seen = machine(user="root", servers=(running,), lxcs=(kept,))
+    found = candidates(seen, {running.pid: adopted(running)})
+    assert steps(seen, found) == ()
+    assert found[0].kept is not None
+    assert found[0].kept.launcher == {
+        "kind": "pct", "ct": 101, "service": "llama.service", "network": "own",
+    }  # fmt: skip
 
 
 def test_units_that_nix_writes_are_started_and_stopped_and_never_edited(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _served(machine: Machine, adopted: Mapping[int, ImportedFlags]) -> list[_Ser
 
 def _seen_here(server: Server, said: ImportedFlags, machine: Machine) -> ImportedFlags:
     """Say what a server says in paths of its host."""
-    if server.container is None or machine.container_of(server) is not None:
+    if server.container is None or machine.held_in(server) is not None:
         return said
     # The flags of a container have its own paths. What it maps into memory is seen from outside;
     # its folders are not.
@@ -92,7 +92,7 @@ def _not_served(machine: Machine, served: Iterable[_Served]) -> list[WeightsFile
 
 def _on_host(path: str, server: Server, machine: Machine) -> str:
     """Find a file of a server on its host, empty where it is seen in a container alone."""
-    container = machine.container_of(server)
+    container = machine.held_in(server)
     return container.outside(path) if container is not None else path
 
 

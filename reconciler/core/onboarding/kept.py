@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from reconciler.model.found_container import FoundContainer
+from reconciler.model.found_container import FoundContainer, KnownContainer
+from reconciler.model.found_lxc import FoundLxc
 from reconciler.model.machine import Machine, Server
 from reconciler.model.origin import ROOT, Service
 
@@ -17,7 +18,7 @@ class Kept(NamedTuple):
     """
 
     shown: str
-    launcher: Mapping[str, str | bool]
+    launcher: Mapping[str, str | int]
     remarks: tuple[str, ...] = ()
     runs: bool = False
 
@@ -27,7 +28,10 @@ def kept(server: Server, machine: Machine) -> Kept | None:
     service, container = machine.service_of(server), machine.container_of(server)
     if service is not None:
         return of_service(service, machine.user)
-    return of_container(container, machine) if container is not None else None
+    if container is not None:
+        return of_container(container, machine)
+    lxc = machine.lxc_of(server)
+    return of_lxc(lxc) if lxc is not None else None
 
 
 def of_service(service: Service, user: str, *, makes: bool = False) -> Kept:
@@ -48,6 +52,19 @@ def of_container(container: FoundContainer, machine: Machine) -> Kept:
     return Kept(f"container {container.name}", launcher, remarks, container.running)
 
 
+def of_lxc(one: FoundLxc) -> Kept:
+    """Describe a container of LXC or of Proxmox VE, or a service in one."""
+    launcher = {**_which(one), **_network(one)}
+    return Kept(one.shown, launcher, tuple(_of_lxc(one)), runs=True)
+
+
+def _which(one: FoundLxc) -> Mapping[str, str | int]:
+    service = {"service": one.service} if one.service else {}
+    if one.kind == "pct":
+        return {"kind": one.kind, "ct": int(one.name), **service}
+    return {"kind": one.kind, "name": one.name, **service}
+
+
 def docker(container: str, place: str, machine: Machine) -> Mapping[str, str]:
     """Write the launcher of a container."""
     return {"kind": "docker", "container": container, **_engine(place, machine)}
@@ -65,7 +82,7 @@ def _engine(place: str, machine: Machine) -> Mapping[str, str]:
     return {} if usual or not place else {"socket": place}
 
 
-def _network(container: FoundContainer) -> Mapping[str, str]:
+def _network(container: KnownContainer) -> Mapping[str, str]:
     """Write that a container has to be reached by its own address."""
     return {"network": "own"} if container.network == "own" else {}
 
@@ -76,6 +93,22 @@ def _of_container(container: FoundContainer) -> Iterator[str]:
             f"Its restart policy is {container.policy}; to leave it to reconciler when it runs:"
             f" {container.letting_be}."
         )
+    yield from _unreached(container)
+
+
+def _of_lxc(one: FoundLxc) -> Iterator[str]:
+    if not one.service and not one.whole:
+        yield f"{one.container} is started and stopped as a whole: the server has to come with it."
+    if one.boots:
+        beside = f", and {one.service} with it where it is enabled there" if one.service else ""
+        yield (
+            f"{one.container} is started at boot{beside}; to leave that to reconciler when it runs:"
+            f" {one.letting_be}."
+        )
+    yield from _unreached(one)
+
+
+def _unreached(container: KnownContainer) -> Iterator[str]:
     for file in container.files:
         if not file.outside and file.inside.endswith(".gguf"):
             yield f"{file.inside} lies inside the container: mount its folder from the host."

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reconciler.core.onboarding.candidates import Candidate
 from reconciler.core.onboarding.kept import Kept, kept
 from reconciler.model.machine import LOOPBACK, Machine, Server
-from reconciler.model.origin import ENGINES, ROOT, Container, Service
+from reconciler.model.origin import ENGINES, LXC, ROOT, Container, Service
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 """Flags whose values a machine does not give away."""
@@ -91,7 +91,7 @@ def _named_key(machine: Machine, name: str, server: Server, keeper: Kept) -> Tak
 def _hiding(machine: Machine, server: Server) -> list[str]:
     """List the flags with which a server cannot be looked at."""
     names = dict.fromkeys(word.partition("=")[0] for word in server.flags)
-    place, container = _place(server), machine.container_of(server)
+    place, container = _place(server), machine.held_in(server)
     # In a network of its own, loopback is another one.
     is_seen = place in _SEEN or (container is not None and container.network != "host")
     elsewhere = [] if is_seen else [f"--host {place}"]
@@ -107,7 +107,8 @@ def _opened(machine: Machine, name: str, server: Server, keeper: Kept) -> Takeov
     unseen = f"with it, what {name} is doing cannot be seen."
     service = machine.service_of(server)
     if service is None:
-        return TakeoverStep("", (checked, f"Make it again without {hiding}: {unseen}"))
+        way = "Start it without" if machine.lxc_of(server) else "Make it again without"
+        return TakeoverStep("", (checked, f"{way} {hiding}: {unseen}"))
     why = [checked, f"Take {hiding} out of its ExecStart=: {unseen}"]
     if server.socket:
         why.append(f"Write `--port {server.port}` there, which is the port in inventory.yaml.")
@@ -163,12 +164,18 @@ def _why_not_kept(machine: Machine, container: Container) -> str:
             " socket's group (which may do what root may), `reconciler init` would keep it as it"
             " is."
         )
-    if container.runtime == "LXC":
-        return (
-            "which is kept as it is once you write it as `launcher: lxc` or `launcher: pct`"
-            " (docs/containers.md)."
-        )
+    if container.runtime in LXC:
+        return _why_lxc_is_not_kept(machine)
     return "which cannot be kept as it is in this version."
+
+
+def _why_lxc_is_not_kept(machine: Machine) -> str:
+    if machine.user != ROOT:
+        return "of which only root is told: as root, `reconciler init` could keep it as it is."
+    return (
+        "in which nothing is known to start this server alone; as a systemd service in there it"
+        " could be kept as it is (docs/containers.md)."
+    )
 
 
 def _ending(machine: Machine, container: Container) -> tuple[str, str]:

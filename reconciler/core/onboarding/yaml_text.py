@@ -17,10 +17,10 @@ def yaml_text(value: str) -> str:
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
-def yaml_mapping(words: Mapping[str, str | bool]) -> str:
+def yaml_mapping(words: Mapping[str, str | int]) -> str:
     """Write words by their keys on one line."""
     return f"{{{', '.join(f'{key}: {_yaml_word(word)}' for key, word in words.items())}}}"
 
 
-def _yaml_word(word: str | bool) -> str:
+def _yaml_word(word: str | int) -> str:
     return yaml_text(word) if isinstance(word, str) else json.dumps(word)
