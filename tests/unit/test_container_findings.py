@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.core.report import container_findings
+from reconciler.core.report import container_findings, findings
 from reconciler.model.found_container import ContainerEngine
 from reconciler.model.origin import Container, Service
 from reconciler.model.spec import Kind
 from tests.imported import SOCKET, container
 from tests.machines import machine, server
-from tests.sample_worlds import model, slice_of
+from tests.sample_worlds import OURS, model, slice_of, world
 
 if TYPE_CHECKING:
     from reconciler.model.findings import Finding
@@ -92,3 +92,10 @@ def test_the_container_of_a_compose_service_is_found_by_its_project() -> None:
     seen = machine(containers=(other, ours), engines=(engine(),))
     (found,) = container_findings.of_model(COMPOSED, seen)
     assert found.fix == "`docker update --restart=no llm-web-1`"
+
+
+def test_what_starts_a_container_beside_us_is_found_among_all_that_is_of_a_host() -> None:
+    slice_ = slice_of(("gemma",), GEMMA)
+    seen = machine(containers=(container(policy="always"),), engines=(engine(),))
+    found = findings.of_host(slice_, world(slice_), seen, OURS)
+    assert "`docker update --restart=no gemma`" in [one.fix for one in found]

@@ -20,6 +20,11 @@ from reconciler.model.onhost import (
     Question,
 )
 from reconciler.model.onhost.answers import understood
+from reconciler.model.onhost.compose import (
+    AskComposeServices,
+    GivenComposeService,
+    StopComposeService,
+)
 from reconciler.model.onhost.containers import StopContainer
 from reconciler.model.onhost.files import AskFingerprint, PrefetchFile
 from reconciler.model.onhost.host import AskNvidia, PrepareHost, WriteClaim
@@ -51,12 +56,17 @@ WORDS = {str(one.model_fields["do"].default) for one in REQUESTS}
 BESIDE = {"each", "exit"}
 """What no class stands for: many requests in one, and the wait of the process launcher's tests."""
 
+WEB = GivenComposeService(project="llm", service="web", file="", socket="")
 WHO = UnitIdentity(pid=1, start=1, inode=1, boot_id="b")
 MADE = Preparation(run=(("true",),))
 
 
 def test_each_request_has_its_line() -> None:
     assert set(serve._KINDS) - BESIDE == WORDS
+
+
+def test_a_service_of_a_compose_project_is_named_with_its_project() -> None:
+    assert WEB.name == "web of project llm"
 
 
 def test_each_line_names_what_is_there() -> None:
@@ -85,6 +95,11 @@ def test_a_request_of_another_version_is_refused_with_a_sentence(tmp_path: Path)
         ),
         (
             StopContainer(name="a", socket="/s", identity=WHO, grace=3.0, kill=7.0),
+            3.0 + 3 * 7.0 + READ_SECONDS,
+        ),
+        (AskComposeServices(services=(WEB,)), READ_SECONDS),
+        (
+            StopComposeService(**WEB.model_dump(), identity=WHO, grace=3.0, kill=7.0),
             3.0 + 3 * 7.0 + READ_SECONDS,
         ),
         (AskFingerprint(weights=(), programs=(), flags=()), READ_SECONDS),
