@@ -55,7 +55,8 @@ class FoundContainer(KnownContainer):
     `serves`: its program is llama-server, with these `flags`; `variables` are the names of those
     that are further flags. `port` is the host's where it is published, and the container's own
     otherwise. `removed`: it is, once it ends. `model` is the one that it was made for by us, and
-    `project` and `service` are those of a compose file.
+    `project` and `service` are those of a compose file, and `project_file` is that, empty where
+    there are several or it is not there.
     """
 
     socket: str
@@ -71,6 +72,7 @@ class FoundContainer(KnownContainer):
     model: str | None = None
     project: str = ""
     service: str = ""
+    project_file: str = ""
 
     @property
     def letting_be(self) -> str:

@@ -191,6 +191,14 @@ class Machine(Value):
         """The container whose paths a model has, None where those are its host's."""
         return self.container_of(server) or self.lxc_of(server)
 
+    def is_scaled(self, container: FoundContainer) -> bool:
+        """Whether its service of a compose project has several containers."""
+        return [_composed(one) for one in self.containers].count(_composed(container)) > 1
+
+
+def _composed(one: FoundContainer) -> tuple[str, str, str]:
+    return one.socket, one.project, one.service
+
 
 def _place(inside: Container) -> tuple[str, str]:
     return inside.name, inside.engine

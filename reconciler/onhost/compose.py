@@ -7,16 +7,22 @@ where it lacks or its definition changed.
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from reconciler.onhost import compose_program, docker, docker_log, docker_ports, given
+from reconciler.onhost import (
+    compose_labels,
+    compose_program,
+    docker,
+    docker_log,
+    docker_ports,
+    given,
+)
 from reconciler.onhost.compose_program import ComposeDefinition
 from reconciler.onhost.docker_container import HeldContainer, Inspected
 from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
-_LABEL = "com.docker.compose."
+_LABEL = compose_labels.PREFIX
 _PODMAN_HASH = "io.podman.compose.config-hash"
 
 Request = dict[str, Any]
@@ -84,7 +90,7 @@ def _found(one: Request) -> _Found:
     # What `compose run` makes is not the service. podman-compose has no such label.
     # One that is being removed has no name.
     named = [each for each in listed if each["Names"]]
-    own = [each for each in named if each["Labels"].get(f"{_LABEL}oneoff") != "True"]
+    own = [each for each in named if not compose_labels.is_oneoff(each["Labels"])]
     first = min(own, key=_number, default=None)
     held = seen = None
     if first is not None:
@@ -106,9 +112,7 @@ def _files(one: Request, labels: dict[str, str]) -> tuple[str, ...]:
     """List the files that define a service: the one that is named, or those of its container."""
     if one["file"]:
         return (one["file"],)
-    folder = labels.get(f"{_LABEL}project.working_dir", "")
-    written = labels.get(f"{_LABEL}project.config_files", "")
-    return tuple(os.path.join(folder, file) for file in written.split(",") if file)
+    return compose_labels.files(labels)
 
 
 def _unmade(found: _Found) -> Objection:

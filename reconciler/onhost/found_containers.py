@@ -5,18 +5,25 @@ Nothing secret is told.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import container_engine, docker_container, places, procfs, servers
+from reconciler.onhost import (
+    compose_labels,
+    container_engine,
+    docker_container,
+    places,
+    procfs,
+    servers,
+)
 from reconciler.onhost.places import NotMounted, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from reconciler.onhost.container_engine import KeptContainer
 
 _HOST = "host"
-_COMPOSE = "com.docker.compose."
 
 Found = dict[str, Any]
 
@@ -61,8 +68,20 @@ def _described(one: KeptContainer, serving: list[Found]) -> Found:
         "policy": one.policy,
         "removed": bool(settings["AutoRemove"]),
         "model": _model(labels.get(docker_container.LABEL, "")),
-        "project": labels.get(f"{_COMPOSE}project", ""),
-        "service": labels.get(f"{_COMPOSE}service", ""),
+        **_composed(labels),
+    }
+
+
+def _composed(labels: Mapping[str, str]) -> Found:
+    """Tell which service of a compose project a container is, {} where it is none."""
+    if compose_labels.is_oneoff(labels):
+        return {}
+    files = compose_labels.files(labels)
+    is_there = len(files) == 1 and os.path.isfile(files[0])
+    return {
+        "project": labels.get(compose_labels.PROJECT, ""),
+        "service": labels.get(compose_labels.SERVICE, ""),
+        "project_file": files[0] if is_there else "",
     }
 
 

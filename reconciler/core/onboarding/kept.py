@@ -47,7 +47,7 @@ def of_service(service: Service, user: str, *, makes: bool = False) -> Kept:
 
 def of_container(container: FoundContainer, machine: Machine) -> Kept:
     """Describe a container of a host."""
-    launcher = {**docker(container.name, container.socket, machine), **_network(container)}
+    launcher = _composed(container, machine) or _single(container, machine)
     remarks = tuple(_of_container(container))
     return Kept(f"container {container.name}", launcher, remarks, container.running)
 
@@ -65,9 +65,20 @@ def _which(one: FoundLxc) -> Mapping[str, str | int]:
     return {"kind": one.kind, "name": one.name, **service}
 
 
-def docker(container: str, place: str, machine: Machine) -> Mapping[str, str]:
-    """Write the launcher of a container."""
-    return {"kind": "docker", "container": container, **_engine(place, machine)}
+def _composed(container: FoundContainer, machine: Machine) -> Mapping[str, str]:
+    """Write the launcher of a compose project's only container of a service, {} for any other."""
+    project, service = container.project, container.service
+    # One in its own network is reached as a container alone.
+    if not project or container.network == "own" or machine.is_scaled(container):
+        return {}
+    file = {"file": container.project_file} if container.project_file else {}
+    return {**compose(project, service, container.socket, machine), **file}
+
+
+def _single(container: FoundContainer, machine: Machine) -> Mapping[str, str]:
+    """Write the launcher of a container by its name."""
+    which = {"kind": "docker", "container": container.name}
+    return {**which, **_engine(container.socket, machine), **_network(container)}
 
 
 def compose(project: str, service: str, place: str, machine: Machine) -> Mapping[str, str]:
