@@ -133,9 +133,9 @@ class Unit(Value):
     ended, as a clause, where the launcher knows that and waits to start it again. `argv` is what
     really runs where its command line is not ours, empty where it is. `image` is the id of what it
     was made of, empty where it is of none. `uptime` is in seconds, `started_at` the host's wall
-    clock at its start, None when that is not known. `returns` says what starts it again at boot
-    after it was stopped, and what keeps it down, empty for nothing. `notes` are sentences about
-    what its launcher cannot see.
+    clock at its start, None when that is not known. `returns` says what starts it again by itself
+    after it was stopped, then or at boot, and what keeps it down, empty for nothing. `notes` are
+    sentences about what its launcher cannot see.
     """
 
     identity: UnitIdentity

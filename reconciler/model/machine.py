@@ -172,11 +172,14 @@ class Machine(Value):
     def container_of(self, server: Server) -> FoundContainer | None:
         """The container that a model can be made of, None where a server is not held by one.
 
-        None also where a service runs it, and where it is gone for good once it is stopped.
+        None also where it is gone for good once it is stopped, and where a service runs it, other
+        than one that only has a compose program start it.
         """
         told = self.told_of(server)
         is_run = server.container is not None and server.container.service is not None
-        return None if told is None or told.removed or is_run else told
+        if told is None or told.removed or (is_run and not told.project):
+            return None
+        return told
 
     def lxc_of(self, server: Server) -> FoundLxc | None:
         """The container of LXC, or the service in one, that a model can be made of.

@@ -51,6 +51,11 @@ def properties(names: Iterable[str]) -> list[str]:
     return [f"--property={name}" for name in names]
 
 
+def runtime_directory() -> str:
+    """Find where the user's systemd is asked: not every way to log in sets it."""
+    return os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+
+
 def pairs(text: str) -> dict[str, str]:
     """Read the lines of a text that are NAME=value, as systemd's programs print them."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -75,6 +76,13 @@ def _every(place: str) -> list[KeptContainer]:
     listed = answer.listed if answer else None
     found = (_kept(place, one["Id"]) for one in (listed or ())[:CONTAINERS_LIMIT])
     return [one for one in found if one is not None]
+
+
+def labelled(place: str, label: str) -> list[Inspected]:
+    """List what an engine says of each running container with a label, as `NAME=VALUE`."""
+    wanted = quote(json.dumps({"label": [label]}))
+    answer = _asked(place, f"/containers/json?filters={wanted}")
+    return (answer.listed if answer else None) or []
 
 
 def _asked(place: str, path: str) -> docker_api.DockerAnswer | None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.onhost import container_engine, procfs, services
+from reconciler.onhost import compose_client, container_engine, procfs, services
+
+if TYPE_CHECKING:
+    from reconciler.onhost.container_engine import KeptContainer
 
 _RUNTIMES = (
     ("Kubernetes", re.compile(r"[/-]kubepods(?=[./-])()")),
@@ -57,14 +60,16 @@ def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
     # What shares our own container is ended from in here like any other process.
     if found == _seen(services.group("self", proc)):
         return None
-    kept = _kept(found)
-    client = _client(pid, kept.get("name", ""), proc)
+    kept = container_engine.kept(found.name) if found.runtime in _ENGINES else None
+    client = _client(pid, kept.name if kept else "", proc)
+    told = _told(kept, proc) if kept else {}
+    service = services.of_path(path[: found.at]) or client.get("service")
     return {
         "runtime": found.runtime,
         "name": client.get("name") or _unescaped(found.name),
         "user": services.user(path) or "root",
-        "service": services.of_path(path[: found.at]) or client.get("service"),
-        **kept,
+        **told,
+        "service": service or told.get("service"),
     }
 
 
@@ -78,8 +83,7 @@ def _untold(pid: int, proc: str) -> dict[str, Any] | None:
     one = container_engine.holding([pid, *ancestors(pid, proc)])
     if one is None:
         return None
-    told = {"name": one.name, "policy": one.policy, "engine": one.socket}
-    return {"runtime": one.runtime, "user": "root", "service": None, **told}
+    return {"runtime": one.runtime, "user": "root", **_told(one, proc)}
 
 
 def _sees_other_files(pid: int, proc: str) -> bool:
@@ -99,10 +103,10 @@ def ancestors(pid: int, proc: str = "/proc") -> list[int]:
     return found
 
 
-def _kept(found: _Seen) -> dict[str, str]:
-    """Tell what its engine says of a container, {} where none tells of it."""
-    one = container_engine.kept(found.name) if found.runtime in _ENGINES else None
-    return {"name": one.name, "policy": one.policy, "engine": one.socket} if one else {}
+def _told(one: KeptContainer, proc: str) -> dict[str, Any]:
+    """Tell what its engine says of a container, and which service's compose program starts it."""
+    service = compose_client.service(one, proc)
+    return {"name": one.name, "policy": one.policy, "engine": one.socket, "service": service}
 
 
 class _Seen(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from reconciler.onhost import (
+    compose_client,
     docker_api,
     docker_dialect,
     docker_inspected,
@@ -15,6 +16,7 @@ from reconciler.onhost import (
     process,
     procfs,
 )
+from reconciler.onhost.container_engine import KeptContainer
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -99,9 +101,24 @@ class HeldContainer:
             "restarts": int(seen["RestartCount"]),
             "argv": procfs.argv(main["pid"]) if main else [],
             "ended": "" if main else self.ending(seen["State"]),
-            "returns": docker_dialect.returns(self.name, seen, self.dialect),
+            "returns": self._returns(seen),
             **_times(procfs.process(main["pid"]) if main else None),
         }
+
+    def _returns(self, seen: Inspected) -> str:
+        """Tell what starts it again by itself, and what ends that."""
+        one = KeptContainer(self.socket, seen, self.dialect.command)
+        service = compose_client.service(one)
+        by_policy = docker_dialect.returns(self.name, seen, self.dialect)
+        if service is None:
+            return by_policy
+        mine = "--user " if service["scope"] == "user" else ""
+        keeper = service["name"]
+        by_service = (
+            f"{keeper} starts container {self.name} again once it is stopped; `systemctl"
+            f" {mine}disable --now {keeper}` leaves it to reconciler"
+        )
+        return "; ".join(filter(None, (by_service, by_policy)))
 
 
 def _members(main: int, seen: Inspected) -> list[int]:

@@ -145,7 +145,7 @@ def _environment_file(request: dict[str, Any]) -> Iterator[str]:
     scope = request["scope"]
     marked = {**request, "mark": {**request["mark"], "service": scope}}
     lines = [f"{key}={_value(text)}\n" for key, text in process.environment(marked).items()]
-    folder = "/run" if scope == "system" else systemd.runtime_directory()
+    folder = "/run" if scope == "system" else commands.runtime_directory()
     with tempfile.NamedTemporaryFile(dir=folder, prefix="reconciler-") as file:
         # One line that is not UTF-8 would make systemd refuse them all.
         file.writelines(line.encode() for line in lines if _is_text(line))

@@ -373,12 +373,7 @@ def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
 def _environment(scope: str) -> dict[str, str]:
     if scope != "user":
         return _PLAIN
-    return {**_PLAIN, "XDG_RUNTIME_DIR": runtime_directory()}
-
-
-def runtime_directory() -> str:
-    """Find where the user's systemd is asked: not every way to log in sets it."""
-    return os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    return {**_PLAIN, "XDG_RUNTIME_DIR": commands.runtime_directory()}
 
 
 def _status(name: str, scope: str) -> str:

@@ -12,8 +12,8 @@ from reconciler.model.facts import Known, Mark
 from tests import running
 from tests.contracts.places import OBEDIENT, ServicePlace, services
 from tests.dockers import IMAGE, PROGRAMS
-from tests.needs import program
-from tests.service_podman import EMPTY, ServicePodman
+from tests.service_docker import ServiceDocker
+from tests.service_podman import ServicePodman
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 
 MARK = Mark(**running.mark("gemma3"))
 SCOPED = "ExecStart=/bin/sh -c 'systemd-run --scope --quiet /bin/sleep 60 & exec sleep 60'"
-
-DOCKERD = """
-for at in etc opt; do
-    mkdir -p /run/docker-$at /run/docker-work-$at
-    mount -t overlay -o lowerdir=/$at,upperdir=/run/docker-$at,workdir=/run/docker-work-$at $at /$at
-done
-exec dockerd --data-root {0}/data --exec-root /run/dockerd -p /run/dockerd.pid \
-    -H unix:///run/docker.sock --iptables=false --ip6tables=false --bridge=none
-"""
-"""It writes below /etc and /opt, which are this machine's."""
 
 
 @pytest.fixture
@@ -133,43 +123,27 @@ async def test_a_service_that_podman_writes_is_its_container_and_nothing_of_it_i
     assert await place.launcher.command(inside) == told
 
 
-def docker(place: ServicePlace, folder: Path) -> list[str]:
-    """Start a dockerd as a service of the host, with the image; give a client's words."""
-    program("dockerd")
-    words = [program("docker"), "-H", "unix:///run/docker.sock"]
-    (folder / "dockerd.sh").write_text(DOCKERD.format(folder))
-    run = f"ExecStart=/bin/sh -eu {folder}/dockerd.sh"
-    path = "Environment=PATH=/usr/sbin:/usr/bin:/sbin:/bin"
-    place.define(
-        "Type=notify", "PrivateMounts=yes", "Delegate=yes", path, run, name="docker.service"
-    )
-    place.systemctl("start", "docker.service")
-    empty = EMPTY.replace("podman import -q -", f"{' '.join(words)} import -")
-    place.booted.run("sh", "-euc", empty.format(folder, IMAGE))
-    return words
-
-
 async def test_what_docker_run_waits_for_is_of_its_service_and_ends_with_it(
     place: ServicePlace, tmp_path: Path
 ) -> None:
-    client = docker(place, tmp_path)
+    docker = ServiceDocker(place.booted, tmp_path)
     (tmp_path / "engine.py").write_text(running.LISTENER)
     mounts = [word for mount in (*PROGRAMS, f"{tmp_path}:/app") for word in ("-v", mount)]
     engine = [sys.executable, "-I", "-S", "-u", "/app/engine.py"]
-    words = [*client, "run", "--rm", *mounts, "--network=host", IMAGE, *engine]
+    words = [*docker.client, "run", "--rm", *mounts, "--network=host", IMAGE, *engine]
     place.define("Environment=DOCKER_HOST=unix:///run/docker.sock", f"ExecStart={' '.join(words)}")
     await place.launcher.start(place.wanted, MARK)
     try:
-        running.until(lambda: place.booted.run(*client, "ps", "-q") != "")
+        running.until(lambda: docker("ps", "-q") != "")
         (unit,) = await place.ours()
-        name = place.booted.run(*client, "ps", "-q")
-        (inside,) = place.booted.run(*client, "top", name, "-o", "pid").split()[1:]
+        name = docker("ps", "-q")
+        (inside,) = docker("top", name, "-o", "pid").split()[1:]
         assert int(inside) in unit.members
         told = await place.launcher.command(inside_of(place))
         assert isinstance(told, Known)
         assert (told.value.words, "/app" in told.value.reached) == ((*engine,), True)
         # The first process of a container is ended by no TERM that it does not handle.
         assert (await place.launcher.stop(unit, 0.1))["rungs"] == ["term", "kill"]
-        running.until(lambda: place.booted.run(*client, "ps", "-q") == "")
+        running.until(lambda: docker("ps", "-q") == "")
     finally:
-        place.systemctl("kill", "--signal=KILL", "docker.service")
+        docker.kill()

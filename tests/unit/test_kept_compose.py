@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.core.onboarding.kept import of_container
+from reconciler.core.importing.containers import containers
+from reconciler.core.onboarding.candidates import Candidate
+from reconciler.core.onboarding.kept import kept, of_container
+from reconciler.core.onboarding.takeover import steps
 from reconciler.model.found_container import FoundContainer
+from reconciler.model.machine import Machine, Server
+from reconciler.model.origin import Container, Service
 from reconciler.onhost import container_engine, found_containers
 from reconciler.onhost.container_engine import KeptContainer
-from tests.imported import SOCKET, container
-from tests.machines import machine
+from tests.imported import FIXTURES, SOCKET, container, of_compose, read_back, reported
+from tests.machines import adopted, file, machine, server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+STACK = Service(name="stack.service", scope="system")
 CODER = container(
     name="llm_coder_1", project="imports", service="coder", project_file="/srv/llm/compose.yaml"
 )
@@ -23,6 +29,13 @@ CODER = container(
 
 def launcher(one: FoundContainer, *beside: FoundContainer) -> dict[str, Any]:
     return dict(of_container(one, machine(containers=(one, *beside))).launcher)
+
+
+def run_by(keeper: Service | None) -> tuple[Machine, Server]:
+    """Give a machine where a service runs `docker compose up`, and the server in its container."""
+    inside = Container(runtime="docker", name=CODER.name, engine=SOCKET, service=keeper)
+    one = server(container=inside, user="root")
+    return machine(containers=(CODER,), servers=(one,)), one
 
 
 def test_it_is_written_with_its_project_and_the_file_that_makes_it() -> None:
@@ -85,3 +98,29 @@ def test_its_labels_tell_of_its_service_and_of_a_file_that_is_there(
     (one,) = map(FoundContainer.model_validate, found_containers.found([]))
     name = one.project_file.removeprefix(f"{tmp_path}/")
     assert (one.project, one.service, name) == told
+
+
+def test_a_service_that_starts_it_again_is_ended_before_it_is_taken_over() -> None:
+    seen, one = run_by(STACK)
+    keeper = kept(one, seen)
+    assert keeper is not None
+    assert keeper.launcher["kind"] == "compose"
+    found = Candidate("coder", file("/m/c.gguf"), adopted(weights="/m/c.gguf"), one, keeper)
+    (step,) = steps(seen, [found])
+    assert step.command == "sudo systemctl disable --now stack.service"
+    assert step.why[0] == (
+        "coder keeps running as container llm_coder_1, and stack.service starts that again"
+        " whenever it is stopped."
+    )
+    assert steps(run_by(None)[0], [found._replace(server=run_by(None)[1])]) == ()
+
+
+def test_an_import_names_that_service(tmp_path: Path) -> None:
+    seen, _ = run_by(STACK)
+    report = of_compose(FIXTURES / "one_service.yaml", seen)
+    (row,) = [one for one in report.rows if one.key == "stack.service"]
+    assert (row.became, row.instead) == ("carried", "`systemctl disable --now stack.service`")
+    (model,) = read_back(report, tmp_path).values()
+    assert model.launcher.kind == "compose"
+    beside = reported(containers(seen), seen)
+    assert (beside.models, beside.rows[-1].became) == ((), "left out")

@@ -103,8 +103,23 @@ def _unit(project: _Project, service: ComposeService) -> ImportedUnit | None:
     kept = Kept(f"service {service.name} of {project.name}", launcher, runs=container.running)
     # What starts it again is told with what to write into the file.
     told = (row for row in unit.rows if not row.key.startswith(RESTART))
-    rows = (*_rows(project, service), *told)
+    rows = (*_rows(project, service), *_of_keeper(project, service, container), *told)
     return unit._replace(name=service.name, kept=kept, rows=rows)
+
+
+def _of_keeper(
+    project: _Project, service: ComposeService, container: FoundContainer
+) -> Iterator[ImportRow]:
+    """Yield which service of systemd starts a container, too."""
+    keeper = project.machine.runs(container)
+    if keeper is not None:
+        yield ImportRow(
+            where=_where(project, service),
+            key=keeper.name,
+            became="carried",
+            why="it starts the container again whenever it is stopped",
+            instead=f"`{keeper.ending}`",
+        )
 
 
 def _not_made(project: _Project, service: ComposeService) -> ImportedUnit:

@@ -68,10 +68,24 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[TakeoverStep
     if keeper is None:
         yield _ended(machine, name, server)
         return
+    if server.container is not None and server.container.service is not None:
+        yield _left_alone(machine, name, server.container, server.container.service, keeper)
     if server.key_source and not server.key_file:
         yield _named_key(machine, name, server, keeper)
     if _hiding(machine, server):
         yield _opened(machine, name, server, keeper)
+
+
+def _left_alone(
+    machine: Machine, name: str, container: Container, service: Service, keeper: Kept
+) -> TakeoverStep:
+    """Tell how a service is kept from starting a container that is started by us."""
+    again = f"{service.name} starts that again whenever it is stopped."
+    why = (
+        f"{name} keeps running as {keeper.shown}, and {again}",
+        f"The command ends it, with its conversations; the next `apply` starts {name} again.",
+    )
+    return TakeoverStep(_disable(machine, service, container.user), why)
 
 
 def _named_key(machine: Machine, name: str, server: Server, keeper: Kept) -> TakeoverStep:
