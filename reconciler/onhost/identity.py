@@ -1,29 +1,72 @@
-"""Whether a path that a process names leads to the same file as one that an inventory names."""
+"""Whether a path of a unit leads to the same file as one that an inventory names."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import procfs
+from reconciler.onhost import places, procfs
 from reconciler.onhost.files import absolute
+from reconciler.onhost.places import NotMounted
+
+if TYPE_CHECKING:
+    from reconciler.onhost.places import Place
 
 
 def same(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Answer `same`: None where that cannot be known.
 
-    `theirs` is a path of the process `pid`, which may be in a container. Links lead to the file
-    that they name, wherever they are; a bind mount shows the same file.
+    `theirs` is a path of a unit, which may be in a container; `ours` is one there or on the host.
+    Links lead to the file that they name, wherever they are; a bind mount shows the same file.
     """
-    ours = _status(absolute(request["ours"], directory))
-    theirs = _as_seen_by(int(request["pid"]), request["theirs"])
-    if ours is None or theirs is None:
+    inside = request.get("inside")
+    place = places.of(inside) if inside else None
+    theirs = _theirs(request, directory, place)
+    if theirs is None:
         return {"same": None}
-    if os.path.samestat(ours, theirs):
+    meant = _meant(absolute(request["ours"], directory), place)
+    if all(map(_is_gone, meant)):
+        return {"same": False}
+    found = [status for path in meant if (status := _status(path))]
+    if any(os.path.samestat(one, theirs) for one in found):
         return {"same": True}
     # A copy of the same name and size is as good as the file.
-    is_copy = ours.st_size == theirs.st_size and _are_named_alike(request)
-    return {"same": None if is_copy else False}
+    is_copy = _are_named_alike(request) and theirs.st_size in [one.st_size for one in found]
+    return {"same": False if found and not is_copy else None}
+
+
+def _theirs(request: dict[str, Any], directory: str, place: Place | None) -> os.stat_result | None:
+    path, pid = request["theirs"], int(request["pid"])
+    if place is None:
+        return _as_seen_by(pid, path) if pid else _status(absolute(path, directory))
+    # The main process of a service that makes a container is outside of that.
+    there = _on_host(path, place)
+    seen = _status(there) if there.startswith("/") else None
+    return seen or (_as_seen_by(pid, path) if pid else None)
+
+
+def _on_host(path: str, place: Place | None) -> str:
+    """Find a path of a unit on its host, "" where it is on no mount."""
+    try:
+        return places.on_host(path, place) if place else path
+    except NotMounted:
+        return ""
+
+
+def _meant(path: str, place: Place | None) -> list[str]:
+    """List where a path may lead: it is one of the host, or of a container."""
+    return [path, *filter(None, [_on_host(path, place)])]
+
+
+def _is_gone(path: str) -> bool:
+    """Whether nothing is at a path for certain, not even a link that leads nowhere from here."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def _are_named_alike(request: dict[str, Any]) -> bool:

@@ -40,12 +40,17 @@ def translated(request: Request) -> Request:
     Relative ones are the host's already. Raise HostProblem for one that the host cannot reach.
     """
     inside = request["inside"]
-    if inside["kind"] == _IMAGE:
+    place = of(inside)
+    if place is None:
         return _in_image(request, inside)
-    place = _PLACES[inside["kind"]](inside)
     paths = {name: on_host(request[name], place) for name in _PATHS if name in request}
     beside = _of_image(request, place) if request["do"] == _FINGERPRINT else {}
     return {**request, **paths, **beside}
+
+
+def of(inside: dict[str, str]) -> Place | None:
+    """Describe the container that is meant, None for an image: there, all is at its own path."""
+    return None if inside["kind"] == _IMAGE else _PLACES[inside["kind"]](inside)
 
 
 def _in_image(request: Request, inside: dict[str, str]) -> Request:

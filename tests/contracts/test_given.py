@@ -231,6 +231,26 @@ async def test_another_program_is_not_taken_for_an_engine(model: GivenRig) -> No
     assert found.unkept.startswith("it runs `/bin/sh -c ...`, of which the flags of server.py are")
 
 
+async def test_other_weights_than_the_inventory_names_are_named_before_a_start(
+    model: GivenRig,
+) -> None:
+    claimed = next(word for word in model.argv if word.endswith(".gguf"))
+    folder, _, name = claimed.rpartition("/")
+    weights = model.directory / name
+    other = weights_in(model.directory, seed=2)
+    (model.directory / "link.gguf").symlink_to(name)
+    model.define("--model", f"{folder}/link.gguf")
+    assert (await model.weights()).problem == ""
+    model.define("--model", f"{folder}/{other.name}")
+    said = (
+        f"inventory.yaml says `weights: {claimed}`, and its command line loads"
+        f" {folder}/{other.name}: correct one of them"
+    )
+    assert (await model.weights()).problem == said
+    weights.unlink()
+    assert (await model.weights()).problem == said
+
+
 async def test_what_a_container_does_not_share_with_its_host_is_not_kept(
     container: GivenRig,
 ) -> None:

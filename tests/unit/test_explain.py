@@ -73,6 +73,13 @@ def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
     assert model_a(unknown={"weights a": "nobody answers"})["memory"] == "not known"
 
 
+def test_weights_that_are_not_as_the_inventory_says_are_told() -> None:
+    weights = Weights(path="a.gguf", exists=True, memory_bytes=3 * GIB, context=4096)
+    assert "weights" not in model_a(weights={"a": weights})
+    others = weights.model_copy(update={"problem": "its command line loads b.gguf"})
+    assert model_a(weights={"a": others})["weights"] == "its command line loads b.gguf"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

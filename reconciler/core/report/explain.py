@@ -81,6 +81,7 @@ def of_model(
         *_definition(slice_, model, observed),
         *_conditions(model_conditions(lending.in_effect(slice_, plan), model, observed)),
         *_lent(slice_, name, plan.lent),
+        *_trouble(observed.value(WEIGHTS(host, name))),
         ("memory", _memory(model, observed.value(WEIGHTS(host, name)))),
         ("conversations", _conversations(model, observed, host)),
         *(("saved", one) for one in conversations.saved_ones(observed, host, name)),
@@ -133,6 +134,12 @@ def _kind(kind: Kind) -> str:
 
 def _chosen(kind: Kind) -> Iterator[tuple[str, object]]:
     return ((key, value) for key, value in kind.options.items() if value not in (None, "", [], {}))
+
+
+def _trouble(weights: Weights | None) -> Told:
+    """Yield what is wrong with weights that can be read; of others, their memory says so."""
+    if weights is not None and weights.memory_bytes and weights.problem:
+        yield "weights", weights.problem
 
 
 def _memory(model: ModelSpec, weights: Weights | None) -> str:

@@ -14,16 +14,17 @@ class AskPlace(OfPlace, Question):
     written: bool = False
 
 
-class AskSameFile(Question):
+class AskSameFile(OfPlace, Question):
     """Ask whether two paths lead to one file; the answer is None where that is not known.
 
-    `theirs` is a path as the process `pid` sees it, `ours` as the host does.
+    `theirs` is a path of a unit, and as its process `pid` sees it, 0 for one that does not run.
+    `ours` is one of the unit or of the host.
     """
 
     do: Literal["same-file"] = "same-file"
-    pid: int
     theirs: str
     ours: str
+    pid: int = 0
 
 
 class AskGguf(OfPlace, Question):

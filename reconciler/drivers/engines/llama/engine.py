@@ -289,7 +289,7 @@ class LlamaEngine:
             return health
         # The command line of a service is not ours, so what it says of itself is compared with what
         # is claimed of it.
-        if await self._serves_others(props.weights, unit):
+        if await self.names_another(props.weights, unit.identity.pid):
             claimed = self.setup.weights_on(self.model)
             return self._other(health, f"it serves {props.weights}, not {claimed}", "weights")
         notes = (*differences(props, self.setup), *other_task(unit.argv, self.model.task))
@@ -304,12 +304,17 @@ class LlamaEngine:
         remedy = f"change what it runs, or `{key}:` of {self.model.name}"
         return health.model_copy(update={"phase": "other", "message": message, "remedy": remedy})
 
-    async def _serves_others(self, path: str, unit: Unit) -> bool:
-        """Whether a service certainly serves another file than the inventory names."""
+    async def names_another(self, path: str, pid: int = 0) -> bool:
+        """Whether the inventory certainly names another file than a unit, as its process sees it.
+
+        Without a `pid` the unit does not run.
+        """
         claimed = self.setup.weights_on(self.model)
-        if not path or not self.setup.weights or path == claimed:
+        # What is made at the start is named by nobody.
+        is_named = bool(self.setup.weights) and not self.setup.made_from
+        if not path or not is_named or path in {claimed, self.setup.weights}:
             return False
-        question = AskSameFile(pid=unit.identity.pid, theirs=path, ours=claimed)
+        question = AskSameFile(theirs=path, ours=claimed, pid=pid)
         (answer,) = await self._access.ask([question])
         return not isinstance(answer, Unknown) and answer.value.get("same") is False
 

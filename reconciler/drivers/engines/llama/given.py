@@ -98,11 +98,11 @@ class GivenEngine:
         if isinstance(real, Unknown):
             return real
         fact = await self._weights(real.value)
-        unreachable = real.value.given.unreachable
-        if isinstance(fact, Unknown) or not unreachable:
+        if isinstance(fact, Unknown):
             return fact
-        problem = "; ".join(filter(None, [fact.value.problem, unreachable]))
-        return Known(fact.value.model_copy(update={"problem": problem}))
+        others = await self._others(real.value.given.setup)
+        told = [fact.value.problem, others, real.value.given.unreachable]
+        return Known(fact.value.model_copy(update={"problem": "; ".join(filter(None, told))}))
 
     async def _weights(self, real: _Real) -> Fact[Weights]:
         if _is_hidden(real):
@@ -112,6 +112,15 @@ class GivenEngine:
             return fact
         unkept, remedy = await self._obstacle(real, fact.value)
         return Known(_without(fact.value, unkept, remedy) if unkept else fact.value)
+
+    async def _others(self, setup: Setup) -> str:
+        """Tell that the inventory certainly names other weights than the command line, else ""."""
+        if not await self._claimed.names_another(setup.weights):
+            return ""
+        return (
+            f"inventory.yaml says `weights: {self._claimed.setup.weights}`, and its command line"
+            f" loads {setup.weights}: correct one of them"
+        )
 
     async def _obstacle(self, real: _Real, weights: Weights) -> tuple[str, str]:
         if real.given.unkept:
