@@ -45,6 +45,27 @@ class GivenStack(Stack):
         options = embedded.Options(weights=str(self.weights), slots=str(kept.parent))
         self.given = embedded.command(options, "another-name", self.port).argv
 
+    def pid(self) -> int:
+        """Return the first process of tiny-b, 0 where none runs."""
+        raise NotImplementedError
+
+    def takes_turns(self) -> None:
+        """Switch to tiny-b, back and there again; what was said to it comes back."""
+        self.apply()
+        self.desire("tiny-b")
+        self.apply()
+        assert self.pid()
+        assert self.engines() == {}
+        assert self.run("plan", "--detailed-exitcode").returncode == 0
+        assert self.talk()["prompt_n"] > 1
+        self.desire("tiny-a")
+        self.apply()
+        assert self.pid() == 0
+        assert list(self.engines()) == ["tiny-a"]
+        self.desire("tiny-b")
+        self.apply()
+        assert self.talk()["prompt_n"] == 1, "its conversation came back"
+
 
 class BootedStack(GivenStack):
     """`reconciler` on a host that was booted for the tests."""

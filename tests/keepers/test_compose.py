@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.composed import PROJECT, Project
-from tests.dockers import Dockerd, dockerd
+from tests.dockers import Dockerd
 from tests.given_stack import GivenStack
 from tests.stack import ending
 
@@ -28,12 +28,6 @@ class ComposeStack(GivenStack):
     def runs(self) -> list[str]:
         """Return the ids of its containers that run."""
         return [one["Id"] for one in self.project.containers() if one["State"] == "running"]
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Dockerd]:
-    with dockerd() as one:
-        yield one
 
 
 @pytest.fixture

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.container_stack import ContainerStack
-from tests.dockers import Dockerd, dockerd
+from tests.dockers import Dockerd
 from tests.stack import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Dockerd]:
-    with dockerd() as one:
-        yield one
 
 
 @pytest.fixture
@@ -30,20 +24,7 @@ def here(docker: Dockerd, tmp_path: Path) -> Iterator[ContainerStack]:
 
 
 def test_a_container_and_a_process_take_turns(here: ContainerStack) -> None:
-    here.apply()
-    here.desire("tiny-b")
-    here.apply()
-    assert here.pid()
-    assert here.engines() == {}
-    assert here.run("plan", "--detailed-exitcode").returncode == 0
-    assert here.talk()["prompt_n"] > 1
-    here.desire("tiny-a")
-    here.apply()
-    assert here.pid() == 0
-    assert list(here.engines()) == ["tiny-a"]
-    here.desire("tiny-b")
-    here.apply()
-    assert here.talk()["prompt_n"] == 1, "its conversation came back"
+    here.takes_turns()
 
 
 def test_a_container_that_runs_already_is_adopted(here: ContainerStack) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dockers import IMAGE, PROGRAMS, ROOT, Dockerd, dockerd, podman
+from tests.dockers import IMAGE, PROGRAMS, ROOT, Dockerd, podman
 from tests.engine import free_port, weights_in
 from tests.engine_program import embedded_in
 from tests.keeping import Keeping
@@ -19,12 +19,6 @@ from tests.stack import COMMAND_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Dockerd]:
-    with dockerd() as one:
-        yield one
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.booted import Booted, booted_systemd
+from tests.booted import Booted
 from tests.lxc_stack import ApartStack, InnerStack, LxcStack
 from tests.lxcs import UNITS, Lxc, apart
 from tests.pcts import Pct
@@ -16,21 +14,9 @@ from tests.running import until
 from tests.stack import ending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.given_stack import BootedStack
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Booted]:
-    with booted_systemd() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def pct(booted: Booted) -> Pct:
-    return Pct(booted)
 
 
 def words(here: BootedStack, folder: str, *more: str) -> list[str]:

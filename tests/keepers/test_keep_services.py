@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.booted import Booted, booted_systemd
+from tests.booted import Booted
 from tests.engine import free_port
 from tests.running import until
 from tests.service_stack import ServiceStack
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 SWAP = "[Service]\nExecStart=/usr/bin/llama-swap -config /etc/llama-swap.yaml\n"
 CLIENT = "[Service]\nExecStart=/usr/bin/docker run --rm --name a x/llama.cpp:server -m /m.gguf\n"
 ROUTER = "[Service]\nExecStart=/usr/bin/llama-server --models-preset /etc/models.ini\n"
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Booted]:
-    with booted_systemd() as one:
-        yield one
 
 
 @pytest.fixture

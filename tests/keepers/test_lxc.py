@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.booted import Booted, booted_systemd
 from tests.lxc_stack import ApartStack, InnerStack, LxcStack
 from tests.lxcs import Lxc
 from tests.pcts import Pct
@@ -15,22 +14,6 @@ from tests.stack import ending
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Booted]:
-    with booted_systemd() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def lxc(booted: Booted) -> Lxc:
-    return Lxc(booted)
-
-
-@pytest.fixture(scope="module")
-def pct(booted: Booted) -> Pct:
-    return Pct(booted)
 
 
 @pytest.fixture
@@ -42,20 +25,7 @@ def here(lxc: Lxc, tmp_path: Path) -> Iterator[LxcStack]:
 
 
 def test_a_container_and_a_process_take_turns(here: LxcStack) -> None:
-    here.apply()
-    here.desire("tiny-b")
-    here.apply()
-    assert here.pid()
-    assert here.engines() == {}
-    assert here.run("plan", "--detailed-exitcode").returncode == 0
-    assert here.talk()["prompt_n"] > 1
-    here.desire("tiny-a")
-    here.apply()
-    assert here.pid() == 0
-    assert list(here.engines()) == ["tiny-a"]
-    here.desire("tiny-b")
-    here.apply()
-    assert here.talk()["prompt_n"] == 1, "its conversation came back"
+    here.takes_turns()
 
 
 def test_a_container_that_cannot_start_leaves_the_model_before_in_service(here: LxcStack) -> None:

@@ -28,12 +28,6 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Dockerd]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Dockerd]:
-    with dockerd() as one:
-        yield one
-
-
 def laid_out(folder: Path, engine: Dockerd) -> Iterator[OwnedContainerStack]:
     made = OwnedContainerStack(folder, engine)
     with ending(made):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.onhost import procfs
-from tests.booted import Booted, booted_systemd
+from tests.booted import Booted
 from tests.running import until
 from tests.service_stack import ServiceStack
 from tests.stack import COMMAND_SECONDS, LEAST_REUSED, ending
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 UNIT = "reconciler-tiny-b.service"
 OWNED = "{kind: systemd, owned: true}"
-
-
-@pytest.fixture(scope="module")
-def booted() -> Iterator[Booted]:
-    with booted_systemd() as one:
-        yield one
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ STATE = {
 }
 STATUS = {52: "Name: x\nNSpid:\t52\t1\n", 83: "NSpid:\t83\t24\n", 84: "NSpid:\t84\t25\t24\n"}
 
+ROOT = "/proc/52/root"
+"""How the host reaches the files of that container."""
+
 
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,10 +37,10 @@ def test_processes_and_files_of_a_container_are_those_of_its_host() -> None:
     assert seen == {
         "ControlGroup": "/lxc.payload.llm/system.slice/llm.service",
         "MainPID": "83",
-        "FragmentPath": "/proc/52/root/etc/systemd/system/llm.service",
-        "DropInPaths": "/proc/52/root/etc/a.conf /run/systemd/generator/b.conf",
-        "EnvironmentFiles": "/proc/52/root/etc/llm.env (ignore_errors=no)\n"
-        "/proc/52/root/srv/llm.env (ignore_errors=yes)",
+        "FragmentPath": f"{ROOT}/etc/systemd/system/llm.service",
+        "DropInPaths": f"{ROOT}/etc/a.conf /run/systemd/generator/b.conf",
+        "EnvironmentFiles": f"{ROOT}/etc/llm.env (ignore_errors=no)\n"
+        f"{ROOT}/srv/llm.env (ignore_errors=yes)",
     }
 
 
