@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import systemd
+
+if TYPE_CHECKING:
+    from reconciler.onhost.properties import State
 
 LINE_LIMIT = 4096
 
@@ -16,8 +19,9 @@ _CURSOR = "-- cursor: "
 def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer the last lines that a service wrote to the journal, and the cursor they `end` at.
 
-    They are those of its newest invocation; where that ended without a word, of the one before.
-    After an earlier end, the first lines since, of any.
+    They are those of its newest invocation; of any where that ended without a word or systemd
+    started it again by itself, for then one before says why. After an earlier end, the first lines
+    since, of any.
     """
     name, scope, end = request["name"], request["scope"], request.get("after", "")
     which = [f"--after-cursor={end}", *_of(name, scope)] if end else _newest(name, scope)
@@ -30,13 +34,18 @@ def _newest(name: str, scope: str) -> list[str]:
     state = systemd.shown(name, scope)
     if not state["InvocationID"]:
         return []
-    newest = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"]
-    if not systemd.is_over(state):
+    newest, came_back = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"], _came_back(state)
+    if not (came_back or systemd.is_over(state)):
         return newest
     # What just ended may have written what journald has not read yet; not every account may ask it
     # to.
     systemd.run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
-    return newest if _journal(scope, 1, newest) else _of(name, scope)
+    return _of(name, scope) if came_back or not _journal(scope, 1, newest) else newest
+
+
+def _came_back(state: State) -> bool:
+    """Whether systemd started a service again by itself since somebody did."""
+    return int(state["NRestarts"] or 0) > 0
 
 
 def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:

@@ -48,6 +48,21 @@ async def test_a_service_that_is_masked_is_not_started_and_says_what_unmasks_it(
     )
 
 
+async def test_a_service_that_came_back_shows_also_why_it_failed_before(
+    place: ServicePlace, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    fails_once = (
+        f"test -e {seen} && echo hello && exec sleep 60; touch {seen}; echo no such card; exit 3"
+    )
+    place.define(f"ExecStart=/bin/sh -c '{fails_once}'", "Restart=always", "RestartSec=50ms")
+    place.systemctl("start", "gemma3.service")
+    running.until(lambda: _shown(place, "NRestarts", "SubState") == ["running", "1"])
+    fact = await place.launcher.log("gemma3")
+    assert isinstance(fact, Known)
+    assert fact.value.lines in {("no such card",), ("no such card", "hello")}
+
+
 async def test_a_service_whose_environment_is_gone_is_not_started(
     place: ServicePlace, tmp_path: Path
 ) -> None:
@@ -147,3 +162,8 @@ async def test_what_docker_run_waits_for_is_of_its_service_and_ends_with_it(
         running.until(lambda: docker("ps", "-q") == "")
     finally:
         docker.kill()
+
+
+def _shown(place: ServicePlace, *names: str) -> list[str]:
+    asked = ("--value", f"--property={','.join(names)}")
+    return sorted(place.systemctl("show", *asked, "gemma3.service").split(), reverse=True)
