@@ -73,6 +73,16 @@ def until(condition: Callable[[], bool], within: float = 10.0) -> None:
         pause.wait(PAUSE_SECONDS)
 
 
+@contextlib.contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """Have a process do nothing for the context."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def mark(model: str, digest: str = "v1:sha256:00000000") -> dict[str, Any]:
     return {"controller": f"test-{os.getpid()}", "model": model, "digest": digest}
 
