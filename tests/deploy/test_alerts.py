@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from shutil import which
 
 import pytest
 from pydantic import JsonValue
@@ -17,7 +16,7 @@ from reconciler.gateway.seats import Seats
 from reconciler.model.records import Instant, Row, StepDone
 from reconciler.model.traffic import Route, Routes
 from reconciler.render.exposition import exposition
-from tests.needs import FOLDERS, Wanting
+from tests.needs import program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS, DASHBOARD = DEPLOY / "alerts.yml", DEPLOY / "grafana.json"
@@ -60,9 +59,7 @@ def test_every_number_that_is_told_is_explained_and_no_other() -> None:
 
 
 def test_prometheus_reads_what_is_told_and_what_is_shipped(tmp_path: Path) -> None:
-    promtool = which("promtool", path=FOLDERS)
-    if promtool is None:
-        raise Wanting("promtool", "`sudo apt-get install prometheus` brings it")
+    promtool = program("promtool")
     rules = [
         {"record": f"panel:{number}", "expr": _plain(one)}
         for number, one in enumerate(expressions())
