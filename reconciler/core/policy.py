@@ -158,6 +158,17 @@ def last_good(wanted: Slice, hints: Hints) -> Slice | None:
     return None if hints.last_good_digest in {None, digest(wanted)} else hints.last_good
 
 
+def found(wanted: Slice, hints: Hints, observed: Observed) -> Target | None:
+    """What serves on a host of which nothing good is known yet, None where that is nothing."""
+    knows = hints.last_good or hints.quarantine or hints.open_run
+    if knows or wanted.power not in {None, "on"}:
+        return None
+    names = (model.name for model in wanted.models)
+    active = tuple(sorted(name for name in names if observed.value(UNIT(wanted.host.name, name))))
+    kept = wanted.model_copy(update={"active": active})
+    return _target(kept) if active and digest(kept) != digest(wanted) else None
+
+
 def is_reached(wanted: Slice, observed: Observed) -> bool:
     """Whether a host with nothing left to do is as wanted."""
     if wanted.power is not None or not wanted.active:

@@ -8,7 +8,7 @@ from reconciler.core import gate, phrases, planner, policy
 from reconciler.core.attempts import attempt_key
 from reconciler.core.policy import Aim
 from reconciler.core.recovery import Hints
-from reconciler.loop import trial
+from reconciler.loop import adoption, trial
 from reconciler.loop.context import HostContext
 from reconciler.loop.executor import execute
 from reconciler.loop.interrupt import Interrupt
@@ -17,7 +17,7 @@ from reconciler.loop.run_end import RunEnd, refused
 from reconciler.loop.run_state import RunState
 from reconciler.model.facts import UnitIdentity, Unknown
 from reconciler.model.observed import UNIT, Observed
-from reconciler.model.records import Adopted, RunClosed, RunOpened, TrialOpened, Verdict
+from reconciler.model.records import RunClosed, RunOpened, TrialOpened, Verdict
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 from reconciler.steps.plan import HostPlan
@@ -48,13 +48,15 @@ async def attempt(
     is_reached = policy.is_reached(slice_, observed)
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:
-            await _adopt(request, context, aim, hints)
+            await adoption.adopt(request, context, aim, hints)
         serving = {} if plan.unmet or not is_reached else phrases.urls(slice_)
         return RunEnd("in_sync", serving=serving)
     if plan.steps and not plan.is_asleep:
         reasons = await _claimed(request, context, slice_)
         if reasons:
             return refused(*(f"{host}: {reason}" for reason in reasons))
+    if aim.mode == "forward":
+        hints = await adoption.adopt_found(request, context, observed, hints)
     state = await _open(request, context, aim, plan, hints)
     end, observed = await _carry_out(request, state, aim, plan, observed)
     if end.kind == "completed":
@@ -91,7 +93,7 @@ async def _open(
             slice=target.slice,
             digest=target.digest,
             key=aim.key,
-            generation=_generation(hints, aim),
+            generation=adoption.generation(hints, aim),
             trigger=request.trigger,
             provenance=request.provenance,
             plan=tuple(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps),
@@ -241,25 +243,3 @@ async def _last_words(state: RunState, end: RunEnd, target: Target) -> tuple[str
         return ()
     fact = await model.launcher.log(model_name)
     return () if isinstance(fact, Unknown) else fact.value.lines
-
-
-async def _adopt(request: PassRequest, context: HostContext, aim: Aim, hints: Hints) -> None:
-    """Record that a host is as wanted without a run, when the journal does not know that yet."""
-    target = aim.target
-    is_good = hints.last_good_digest == hints.wanted_digest == target.digest
-    # A failure after which it still serves, as that of a restart, is over too.
-    if aim.mode != "forward" or (is_good and hints.quarantine is None):
-        return
-    adopted = Adopted(
-        host=target.slice.host.name,
-        slice=target.slice,
-        digest=target.digest,
-        generation=_generation(hints, aim),
-        provenance=request.provenance,
-    )
-    await context.journal.append(adopted)
-
-
-def _generation(hints: Hints, aim: Aim) -> int:
-    moved = aim.mode == "forward" and hints.wanted_digest != aim.target.digest
-    return hints.generation + 1 if moved else hints.generation

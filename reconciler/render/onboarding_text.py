@@ -59,7 +59,7 @@ def applying(document: dict[str, Any], directory: str) -> Iterator[str]:
     """Yield how what was written is applied, and what that is for where there is no step."""
     in_the_way = any(host["refusals"] for host in document["plan"]["evidence"]["hosts"])
     if document["served"] and not in_the_way and not _has_steps(document):
-        yield "  # It changes nothing. From then on, a start that fails goes back to what runs now."
+        yield "  # It changes nothing: what runs now is what a start that fails goes back to."
     yield f"  reconciler apply --state {directory}"
 
 

@@ -194,5 +194,5 @@ def test_what_ran_before_a_failed_start_is_not_stopped_where_nothing_else_was_ev
     other = B.model_copy(update={"port": B.port + 1})
     stage.world.natures[other.digest] = Nature(dies_after=0.1)
     stage.wanted = stage.wanted.model_copy(update={"active": ("a", "b"), "models": (A, other)})
-    stage.ends("unhealthy")
+    stage.ends("rolled_back")
     assert pids(stage) == before

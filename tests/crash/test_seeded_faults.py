@@ -318,7 +318,7 @@ def clock(given: Callable[[Clock], Clock]) -> Callable[[Stage], None]:
 FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
     "an intent is never written": ("switch", rows(without_intents)),
     "a row is durable only when the next is": ("switch", journal(Late)),
-    "a row that promotes is lost": ("failed_start", rows(without_promotions)),
+    "a row that promotes is lost": ("bad_definition", rows(without_promotions)),
     "a quarantine is lost": ("failed_start", rows(without_quarantine)),
     "a trial is cut short": ("first_start", clock(Hasty)),
     "a unit is not seen": ("switch", behind(launcher=Asleep)),

@@ -55,6 +55,20 @@ def test_what_serves_in_a_container_is_kept_as_it_is(here: Keeping) -> None:
     assert "there is no container gemma" in missing.stdout
 
 
+def test_the_first_use_that_fails_goes_back_to_what_init_found(here: Keeping) -> None:
+    here.serve()
+    here.begin()
+    before = here.pid()
+    file = here.folder / "stack" / "inventory.yaml"
+    engine = "{kind: embedded, seed: 1, args: [--threads, none]}"
+    broken = f"{{engine: {engine}, port: {here.port}}}"
+    file.write_text(f"{file.read_text()}  broken: {broken}\n")
+    used = here.run("use", "broken", "--yes")
+    assert used.returncode == 3, used.stdout + used.stderr
+    assert "going back to llama-1-64x2" in used.stderr
+    assert here.pid() not in {0, before}
+
+
 def test_what_is_removed_when_it_ends_is_not_kept_and_it_is_said_why(here: Keeping) -> None:
     here.serve(AutoRemove=True)
     (step,) = here.begin()["steps"]

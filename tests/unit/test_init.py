@@ -80,7 +80,7 @@ def test_a_step_without_a_command_is_told_in_its_sentences_alone() -> None:
 
 @pytest.mark.usefixtures("_plan_elsewhere")
 def test_where_the_plan_is_empty_it_is_said_what_applying_it_is_for() -> None:
-    said = "# It changes nothing. From then on, a start that fails goes back to what runs now."
+    said = "# It changes nothing: what runs now is what a start that fails goes back to."
     assert f"  {said}\n  reconciler apply --state /s" in init_text(begun())
     refused: dict[str, Any] = {"hosts": [], "evidence": {"hosts": [{"refusals": [{}]}]}}
     assert said not in init_text(begun(plan=refused))
