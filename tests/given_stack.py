@@ -49,6 +49,10 @@ class GivenStack(Stack):
         """Return the first process of tiny-b, 0 where none runs."""
         raise NotImplementedError
 
+    def serving(self) -> dict[str, int]:
+        pid = self.pid()
+        return {**self.engines(), **({"tiny-b": pid} if pid else {})}
+
     def takes_turns(self) -> None:
         """Switch to tiny-b, back and there again; what was said to it comes back."""
         self.apply()

@@ -33,5 +33,9 @@ class ServiceStack(BootedStack):
         link.symlink_to(file)
         self.booted.run("systemctl", "daemon-reload")
 
+    def pid(self) -> int:
+        """Return the service's main process, 0 where none runs."""
+        return int(self.booted.shows("tiny", "MainPID"))
+
     def serves(self) -> bool:
         return self.booted.shows("tiny", "ActiveState") == "active"

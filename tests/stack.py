@@ -181,7 +181,9 @@ class Stack:
 
     def killed_at(self, moments: Sequence[str], *words: str) -> int:
         """The exit code of a command that is killed once these moments stand in its journal."""
-        argv = [sys.executable, "-m", "tests.killed_at", ",".join(moments), *self.argv(*words)[3:]]
+        argv = self.argv(*words)
+        program = argv.index("reconciler")
+        argv[program : program + 1] = ["tests.killed_at", ",".join(moments)]
         root = str(Path(__file__).parent.parent)
         environment = self.environment(PYTHONPATH=root)
         with self._started(argv, environment) as process:
@@ -191,6 +193,10 @@ class Stack:
     def engines(self) -> dict[str, int]:
         """Return the pids of what runs here, by model."""
         return {unit["mark"]["model"]: unit["identity"]["pid"] for unit in self.units()}
+
+    def serving(self) -> dict[str, int]:
+        """Return the pids of what serves here, whatever keeps it, by model."""
+        return self.engines()
 
     def processes(self) -> list[int]:
         """Return the pids of everything that belongs to an engine here."""
