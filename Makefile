@@ -14,7 +14,7 @@ KEEPERS := tests/keepers $(patsubst %,tests/contracts/test_%.py,booted_over_ssh 
 	lxc lxc_service owned_containers owned_services pct)
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo engine demo-power test rigs test-keepers test-builds test-clients test-install test-gpu check crash fuzz load bench schemas coverage lock
+.PHONY: demo engine demo-power test rigs test-keepers test-power test-builds test-clients test-install test-gpu check crash fuzz load bench schemas coverage lock
 # Where it is set, each of the many programs that tests start would compile the whole package again.
 unexport PYTHONDONTWRITEBYTECODE
 # What tests need of the machine may be what makes the virtual environment.
@@ -33,11 +33,15 @@ demo-power: $(WORKSHOP)
 
 # What the machine lacks is installed where this may; what needs it otherwise is left out, and the last line says so.
 test: rigs $(WORKSHOP)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(addprefix --ignore=,$(KEEPERS))
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(addprefix --ignore=,$(KEEPERS) tests/power)
 
 # What each keeper of units promises alone, and the command line beside all of them: dockerd, Podman, compose, LXC, Proxmox's pct and systemd.
 test-keepers: rigs $(WORKSHOP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(KEEPERS)
+
+# Hosts that boot, sleep, hang and lose their power, and the command line beside them.
+test-power: rigs $(WORKSHOP)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/power
 
 rigs: engine
 	@PYTHON="$(PYTHON)" tests/rigs/install || true
