@@ -28,7 +28,7 @@ class Project:
         self.program = program("docker-compose")
 
     def define(self, argv: Sequence[str], **settings: Any) -> None:
-        """Write the file."""
+        """Write the file; a setting that is None is left out."""
         # Such a file replaces what looks like a variable; and JSON is YAML.
         one = {
             "image": IMAGE,
@@ -39,7 +39,8 @@ class Project:
             "volumes": [*PROGRAMS, f"{self.folder}:{self.folder}"],
             **settings,
         }
-        self.file.write_text(json.dumps({"version": "2.4", "services": {self.service: one}}))
+        told = {key: value for key, value in one.items() if value is not None}
+        self.file.write_text(json.dumps({"version": "2.4", "services": {self.service: told}}))
 
     def run(self, *words: str) -> str:
         """Run the compose program as a person would, and return what it said."""

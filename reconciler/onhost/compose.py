@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from reconciler.onhost import (
+    compose_images,
     compose_labels,
     compose_program,
     docker,
@@ -28,6 +29,16 @@ _PODMAN_HASH = "io.podman.compose.config-hash"
 Request = dict[str, Any]
 
 
+class _Standing(NamedTuple):
+    """Whether a container is as its file has it.
+
+    `changed` is only said where it is certain; otherwise a `note` tells why it cannot be seen.
+    """
+
+    changed: bool = False
+    note: str = ""
+
+
 class _Found(NamedTuple):
     """A service's container, None without one, what its engine tells of it, and their number."""
 
@@ -43,15 +54,13 @@ class _Found(NamedTuple):
         labels: dict[str, str] = self.seen["Config"]["Labels"] if self.seen else {}
         return labels
 
+    @property
+    def created(self) -> int:
+        """When its container was made, in nanoseconds; 0 without one."""
+        return docker_log.nanoseconds(self.seen["Created"]) if self.seen else 0
 
-class _Standing(NamedTuple):
-    """Whether a container is as its file has it.
 
-    `changed` is only said where it is certain; otherwise a `note` tells why it cannot be seen.
-    """
-
-    changed: bool = False
-    note: str = ""
+_AS_MADE = _Standing()
 
 
 def services(request: Request, _: str) -> Request:
@@ -62,20 +71,22 @@ def services(request: Request, _: str) -> Request:
 def _service(one: Request) -> Request:
     found = _found(one)
     if found.held is None or found.seen is None:
-        return {"binary": _described(one, found, _unmade(found)), "unit": None}
+        return {"binary": _described(one, found, _unstartable(found)), "unit": None}
     unit = found.held.unit(found.seen)
+    # To compare takes a run of the program.
+    may_differ = unit is not None or compose_program.is_newer(found.definition, found.created)
+    standing = _standing(found) if may_differ else _AS_MADE
     if unit is not None:
-        standing = _standing(found)
         notes = [standing.note] if standing.note else []
         unit = {**unit, "outdated": standing.changed, "notes": notes}
     ports = docker_ports.led_from(found.seen)
-    return {"binary": _described(one, found, _barred(found)), "unit": unit, "ports": ports}
+    barred = _unstartable(found, standing)
+    return {"binary": _described(one, found, barred), "unit": unit, "ports": ports}
 
 
 def _described(one: Request, found: _Found, barred: Objection) -> Request:
-    created = docker_log.nanoseconds(found.seen["Created"]) if found.seen else 0
     path = found.seen["Config"]["Image"] if found.seen else one["service"]
-    return {"path": path, "problem": barred.parts, "modified_ns": created}
+    return {"path": path, "problem": barred.parts, "modified_ns": found.created}
 
 
 def _found(one: Request) -> _Found:
@@ -115,6 +126,12 @@ def _files(one: Request, labels: dict[str, str]) -> tuple[str, ...]:
     return compose_labels.files(labels)
 
 
+def _unstartable(found: _Found, standing: _Standing = _AS_MADE) -> Objection:
+    if found.held is None:
+        return _unmade(found)
+    return _barred(found) or _not_made_again(found, standing)
+
+
 def _unmade(found: _Found) -> Objection:
     """Tell why a service without a container cannot be given one, "" where it can."""
     definition, lacks = found.definition, f"there is no container of {_named(found)}"
@@ -137,7 +154,8 @@ def _unmade(found: _Found) -> Objection:
             compose_program.hash_of(program, definition)
         except HostProblem as problem:
             return Objection(f"{lacks}, and {problem}")
-    return NO_OBJECTION
+    unimaged = compose_images.missing(program, definition)
+    return Objection(f"{lacks}, and {unimaged.found}", unimaged.fix) if unimaged else NO_OBJECTION
 
 
 def _named(found: _Found) -> str:
@@ -156,6 +174,12 @@ def _barred(found: _Found) -> Objection:
             " `127.0.0.1:PORT:PORT`",
         )
     return NO_OBJECTION
+
+
+def _not_made_again(found: _Found, standing: _Standing) -> Objection:
+    """Tell why a container whose definition changed cannot be made again, "" where it can."""
+    program = compose_program.program(of_podman=found.of_podman) if standing.changed else None
+    return compose_images.missing(program, found.definition) if program else NO_OBJECTION
 
 
 def _standing(found: _Found) -> _Standing:
@@ -185,10 +209,11 @@ def _unseen(why: str) -> _Standing:
 def start(request: Request, _: str) -> Request:
     """Start a service's container, made first where that is needed, and answer its identity."""
     found = _found(request)
-    problem = _barred(found) if found.held else _unmade(found)
+    standing = _standing(found) if found.held else _AS_MADE
+    problem = _unstartable(found, standing)
     if problem:
         raise HostProblem(problem)
-    if found.held is None or _standing(found).changed:
+    if found.held is None or standing.changed:
         found = _made(request, found)
     if found.held is None:
         raise HostProblem(f"there still is no container of {_named(found)}")

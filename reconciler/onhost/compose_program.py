@@ -86,11 +86,11 @@ def missing(definition: ComposeDefinition) -> str:
 
 def hash_of(found: ComposeProgram, definition: ComposeDefinition) -> str:
     """Ask what a service's label would be if its container was made now; raise HostProblem."""
-    return _hashes.get((found, definition, *_stamps(definition)), lambda: _hash(found, definition))
+    return _hashes.get((found, definition, *stamps(definition)), lambda: _hash(found, definition))
 
 
-def _stamps(definition: ComposeDefinition) -> Iterator[tuple[int, int] | None]:
-    """Tell of each file that says what a service is when it last changed."""
+def stamps(definition: ComposeDefinition) -> Iterator[tuple[int, int] | None]:
+    """Tell of each file that says what a service is when it was last written, and its size."""
     beside = os.path.join(os.path.dirname(definition.files[0]), _ENVIRONMENT)
     for file in (*definition.files, beside):
         yield _stamp(file)
@@ -101,7 +101,14 @@ def _stamp(file: str) -> tuple[int, int] | None:
         status = os.stat(file)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size
+    # A file that takes another's place has its own time of writing, but not of that.
+    return max(status.st_mtime_ns, status.st_ctime_ns), status.st_size
+
+
+def is_newer(definition: ComposeDefinition, nanoseconds: int) -> bool:
+    """Whether one of those files was written since then."""
+    written = stamps(definition) if definition.files else ()
+    return any(one is not None and one[0] > nanoseconds for one in written)
 
 
 def _hash(found: ComposeProgram, definition: ComposeDefinition) -> str:
@@ -113,9 +120,15 @@ def _hash(found: ComposeProgram, definition: ComposeDefinition) -> str:
     return done.out.split()[-1]
 
 
+def written_out(found: ComposeProgram, definition: ComposeDefinition) -> str:
+    """Ask for all that its files say, as the program understands it; raise HostProblem."""
+    return _run([*definition.typed(found.words), "config"], definition.socket, READ_SECONDS).out
+
+
 def up(found: ComposeProgram, definition: ComposeDefinition) -> None:
     """Make a service's container, again where its definition changed, and start it."""
-    argv = [*definition.typed(found.words), "up", "-d", "--no-deps", definition.service]
+    words = ("up", "-d", "--no-deps", "--no-build", definition.service)
+    argv = [*definition.typed(found.words), *words]
     _run(argv, definition.socket, UP_SECONDS)
 
 

@@ -36,6 +36,11 @@ def image(request: Request, directory: str) -> dict[str, Any]:
     }
 
 
+def has_image(named: dict[str, str]) -> bool:
+    """Whether an engine has an image of a name."""
+    return _image(HeldContainer(named), named["name"]) is not None
+
+
 def image_id(named: dict[str, str]) -> str:
     """Find the id of the image that a name means now; raise HostProblem where there is none."""
     one = HeldContainer(named)

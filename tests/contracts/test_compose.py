@@ -132,6 +132,45 @@ async def test_without_a_container_a_file_has_to_define_the_service(place: Compo
     )
 
 
+NO_IMAGE = "there is no image {} here; {} it with `docker-compose -p llm -f {} {} gemma3`"
+
+
+@pytest.mark.parametrize(
+    ("settings", "named", "verb", "word"),
+    [
+        ({"image": "no/such:1"}, "no/such:1", "fetch", "pull"),
+        ({"image": "no/such:1", "build": "."}, "no/such:1", "build", "build"),
+        ({"image": None, "build": "."}, f"{PROJECT}-gemma3", "build", "build"),
+    ],
+)
+async def test_an_image_is_neither_pulled_nor_built_unasked(
+    place: ComposePlace, settings: dict[str, str], named: str, verb: str, word: str
+) -> None:
+    place.project.define(SLEEP, **settings)
+    lacking = NO_IMAGE.format(named, verb, place.project.file, word)
+    assert await barred(place) == f"{LACKS}, and {lacking}"
+    assert place.project.containers() == []
+    place.project.define(SLEEP)
+    assert await barred(place) == ""
+    await place.launcher.start(place.wanted, MARK)
+    # Its container is of the image that is there, and would be made again of the other.
+    place.project.define(SLEEP, **settings)
+    assert await barred(place) == lacking
+    await place.launcher.stop(await only(place), 5)
+    assert await barred(place) == lacking
+
+
+async def test_what_was_built_is_known_by_the_name_that_compose_gives_it(
+    place: ComposePlace,
+) -> None:
+    (place.project.folder / "Dockerfile").write_text(f"FROM {IMAGE}")
+    place.project.define(SLEEP, image=None, build=".")
+    place.project.run("build", "gemma3")
+    assert await barred(place) == ""
+    await place.launcher.start(place.wanted, MARK)
+    assert (await only(place)).leader
+
+
 async def test_without_a_file_it_is_the_one_that_the_container_names(place: ComposePlace) -> None:
     await place.started(running.SLEEPER)
     nameless = Kind(

@@ -73,3 +73,23 @@ def test_a_service_that_cannot_be_made_refuses_the_plan_before_anything_is_stopp
     here.desire("tiny-b")
     assert "config --hash tiny` says: " in here.apply(4).stdout
     assert here.engines() == engines
+
+
+def test_a_missing_image_refuses_the_plan_before_anything_is_stopped(here: ComposeStack) -> None:
+    here.apply()
+    engines = here.engines()
+    here.project.define(here.given, image="no/such:1")
+    here.desire("tiny-b")
+    assert f"-f {here.project.file} pull tiny`" in here.apply(4).stdout
+    here.project.define(here.given)
+    here.apply()
+    (first,) = here.runs()
+    here.project.define(here.given, image="no/such:1")
+    assert "there is no image no/such:1 here" in here.apply(4).stdout
+    assert here.runs() == [first]
+    here.desire("tiny-a")
+    here.apply()
+    assert here.engines().keys() == engines.keys()
+    here.desire("tiny-b")
+    assert "there is no image no/such:1 here" in here.apply(4).stdout
+    assert here.engines().keys() == engines.keys()
