@@ -9,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.onhost import inner_systemd, properties, servers, systemd
+from reconciler.onhost import properties, servers, systemctl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,7 +58,7 @@ class ExecStart(NamedTuple):
 
         It is shown and kept: what is secret in its words is hidden.
         """
-        edit = systemd.typed(self.scope, f"edit {self.name}")
+        edit = systemctl.typed(self.scope, f"edit {self.name}")
         return (
             f"{edit}, then write there `[Service]`, `ExecStart=` and, on one line,"
             f" `ExecStart={_typed(servers.without_secrets(self.written), self.how)} "
@@ -67,22 +67,15 @@ class ExecStart(NamedTuple):
 
 def read(name: str, scope: str) -> ExecStart | None:
     """Read what a service starts, None where it has no ExecStart=; raise HostProblem."""
-    state = _shown(name, scope)
+    state = systemctl.shown(name, scope, _PROPERTIES)
     # `systemctl show` prints words without quotes, so that where each ends is not seen.
-    asked = ["busctl", systemd.whose(scope), "--json=short", "get-property", _SYSTEMD]
-    text = systemd.run([*asked, _OBJECT + _label(name), _SERVICE, "ExecStartEx"], scope)
+    asked = ["busctl", systemctl.whose(scope), "--json=short", "get-property", _SYSTEMD]
+    text = systemctl.run([*asked, _OBJECT + _label(name), _SERVICE, "ExecStartEx"], scope)
     commands = json.loads(text)["data"]
     if not commands:
         return None
     path, words, how = commands[0][:3]
     return ExecStart(name, scope, [path, *words[1:]], how, state)
-
-
-def _shown(name: str, scope: str) -> State:
-    wanted = f"--property={','.join(_PROPERTIES)}"
-    argv = ["systemctl", systemd.whose(scope), "--no-pager", "show", wanted, name]
-    state = properties.states(systemd.run(argv, scope), _PROPERTIES)[0]
-    return inner_systemd.as_seen_outside(state, scope)
 
 
 def _label(name: str) -> str:

@@ -11,6 +11,7 @@ from reconciler.onhost import (
     properties,
     servers,
     service_container,
+    systemctl,
     systemd,
 )
 from reconciler.onhost.places import Place
@@ -42,7 +43,7 @@ def _listed(scope: str) -> list[str]:
     """List the names of the services that systemd has or could load, none without a systemd."""
     ways = (["list-unit-files"], ["list-units", "--all"])
     try:
-        texts = [systemd.run(["systemctl", f"--{scope}", *way, *_PLAIN], scope) for way in ways]
+        texts = [systemctl.run(["systemctl", f"--{scope}", *way, *_PLAIN], scope) for way in ways]
     except HostProblem:
         return []
     names = (line.split()[0] for text in texts for line in text.splitlines() if line.strip())
@@ -63,15 +64,8 @@ def _unused(names: list[str]) -> list[str]:
 
 def _of_scope(names: list[str], scope: str) -> list[Found]:
     loaded = [name for name in names if not _is_template(name)][:SERVICES_LIMIT]
-    return [one for state in _states(loaded, scope) if (one := _service(state, scope))]
-
-
-def _states(names: list[str], scope: str) -> list[State]:
-    if not names:
-        return []
-    wanted = f"--property={','.join(_PROPERTIES)}"
-    text = systemd.run(["systemctl", f"--{scope}", "--no-pager", "show", wanted, *names], scope)
-    return properties.states(text, _PROPERTIES)
+    states = systemctl.states(loaded, scope, _PROPERTIES)
+    return [one for state in states if (one := _service(state, scope))]
 
 
 def _service(state: State, scope: str) -> Found | None:

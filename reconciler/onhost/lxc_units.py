@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from reconciler.onhost import given, inner_systemd, lxc, lxc_words, service_log, systemd
+from reconciler.onhost import given, inner_systemd, lxc, lxc_words, service_log, systemctl, systemd
 from reconciler.onhost.problem import HostProblem
 
 BOOT_SECONDS = 50.0
@@ -50,7 +50,7 @@ def _await_systemd(inner: dict[str, Any]) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
     while True:
         try:
-            systemd.shown(inner["name"], inner["scope"])
+            systemctl.shown(inner["name"], inner["scope"])
         except HostProblem:
             if time.monotonic() >= deadline:
                 raise

@@ -14,7 +14,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import commands, ports, process, procfs, systemd
+from reconciler.onhost import commands, ports, process, procfs, systemctl
 from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def name(request: dict[str, Any], directory: str) -> dict[str, Any]:
 def _barred(request: dict[str, Any], directory: str) -> Objection:
     wanted, scope = request["name"], request["scope"]
     barred = _ends_with_the_login(wanted) if scope == "user" else _may_not(wanted)
-    return barred or _taken(request, systemd.shown(wanted, scope), directory)
+    return barred or _taken(request, systemctl.shown(wanted, scope), directory)
 
 
 def _may_not(wanted: str) -> Objection:
@@ -62,14 +62,14 @@ def _taken(request: dict[str, Any], state: State, directory: str) -> Objection:
     """Tell what else has the name: a mask, a unit of somebody's, or a service of another."""
     wanted, scope = request["name"], request["scope"]
     if state["LoadState"] == "masked":
-        unmask = systemd.typed(scope, f"unmask {wanted}")
+        unmask = systemctl.typed(scope, f"unmask {wanted}")
         return Objection(f"{wanted} is masked", f"{unmask} frees its name")
     if state["FragmentPath"] and state["Transient"] != "yes":
         found = f"there is a unit {wanted} already ({state['FragmentPath']}), which is not ours"
         return Objection(found, "rename it, or the model")
     pid = int(state["MainPID"] or 0)
     if pid and not _is_ours(pid, request["model"], directory):
-        fix = f"{systemd.typed(scope, f'stop {wanted}')} ends it, or rename the model"
+        fix = f"{systemctl.typed(scope, f'stop {wanted}')} ends it, or rename the model"
         return Objection(f"another {wanted} runs already (pid {pid})", fix)
     return NO_OBJECTION
 
@@ -84,7 +84,7 @@ def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Make a service, and answer the identity of its process, in which the program runs."""
     wanted, scope = request["name"], request["scope"]
     # One that failed is kept by its name until then.
-    systemd.systemctl(scope, "reset-failed", wanted, may_fail=True)
+    systemctl.order(scope, "reset-failed", wanted, may_fail=True)
     barred = _barred({**request, "model": request["mark"]["model"]}, directory)
     if barred:
         raise HostProblem(barred)
@@ -93,7 +93,7 @@ def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
     with process.fresh_log(log), _environment_file(request) as environment:
         argv = [*_service(wanted, scope), *_properties(place, log, environment, scope, request)]
         _run([*argv, "--", *_program(request)], wanted, scope)
-    pid = int(systemd.shown(wanted, scope)["MainPID"] or 0)
+    pid = int(systemctl.shown(wanted, scope)["MainPID"] or 0)
     started = process.identity(pid) if pid else None
     if started is None:
         raise HostProblem(f"{wanted} was gone before it could be identified")
@@ -127,7 +127,7 @@ def _properties(
 
 def _scrubbed(request: dict[str, Any], scope: str) -> list[str]:
     """List the variables that systemd gives to all services, and that this must not see."""
-    given = commands.pairs(systemd.systemctl(scope, "show-environment"))
+    given = commands.pairs(systemctl.variables(scope))
     passing = process.passing(given, tuple(request["scrub"]), request.get("keep", ()))
     return sorted(given.keys() - passing.keys() - request["env"].keys())
 
@@ -165,7 +165,7 @@ def _value(text: str) -> str:
 
 def _run(argv: list[str], wanted: str, scope: str) -> None:
     try:
-        systemd.run(argv, scope)
+        systemctl.run(argv, scope)
     except HostProblem as problem:
-        more = systemd.typed(scope, f"status {wanted}")
+        more = systemctl.status(wanted, scope)
         raise HostProblem(f"{wanted} did not start: {problem}; {more} says more") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import systemd
+from reconciler.onhost import systemctl, systemd
 
 if TYPE_CHECKING:
     from reconciler.onhost.properties import State
@@ -31,7 +31,7 @@ def log(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 def _newest(name: str, scope: str) -> list[str]:
     """Choose for journalctl the lines to show of a service; none of one that never ran."""
-    state = systemd.shown(name, scope)
+    state = systemctl.shown(name, scope)
     if not state["InvocationID"]:
         return []
     newest, came_back = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"], _came_back(state)
@@ -39,7 +39,7 @@ def _newest(name: str, scope: str) -> list[str]:
         return newest
     # What just ended may have written what journald has not read yet; not every account may ask it
     # to.
-    systemd.run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
+    systemctl.run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
     return _of(name, scope) if came_back or not _journal(scope, 1, newest) else newest
 
 
@@ -51,7 +51,7 @@ def _came_back(state: State) -> bool:
 def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
     """Read the last lines of the journal that fit, None when none does."""
     argv = [*_JOURNAL, f"--lines={lines}", *which]
-    *written, cursor = systemd.run(argv, scope).splitlines() or [""]
+    *written, cursor = systemctl.run(argv, scope).splitlines() or [""]
     if not written:
         return None
     shown = [line[:LINE_LIMIT] for line in written[-lines:]]

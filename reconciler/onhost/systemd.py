@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import (
-    commands,
     containers,
     groups,
     inner_systemd,
@@ -20,38 +19,19 @@ from reconciler.onhost import (
     procfs,
     properties,
     results,
+    systemctl,
 )
 from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 if TYPE_CHECKING:
     from reconciler.onhost.properties import State
 
-SECONDS = 10.0
 START_SECONDS = 50.0
 """How long a start may show no main process: less than its caller waits, which would otherwise say
 only that nothing answered."""
 
 PAUSE = 0.02
 
-_PROPERTIES = (
-    "LoadState",
-    "ActiveState",
-    "SubState",
-    "Job",
-    "MainPID",
-    "NotifyAccess",
-    "InvocationID",
-    "NRestarts",
-    "ControlGroup",
-    "ExecStart",
-    "FragmentPath",
-    "DropInPaths",
-    "EnvironmentFiles",
-    "Environment",
-    "NeedDaemonReload",
-    "Transient",
-    *results.PROPERTIES,
-)
 _BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
 OVER = ("inactive", "failed")
 _WAITS = {
@@ -63,7 +43,6 @@ _WAITS = {
 """What keeps a service from having a main process, by the state that it is in meanwhile."""
 
 _GENERATED = "/run/"
-_PLAIN = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
 
 
 def services(request: dict[str, Any], _: str) -> dict[str, Any]:
@@ -75,12 +54,13 @@ def services(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 def _of_scope(wanted: list[dict[str, str]], scope: str) -> dict[str, dict[str, Any]]:
     names = [one["name"] for one in wanted if one["scope"] == scope]
-    return {name: _service(name, scope, state) for name, state in zip(names, _states(names, scope))}
+    states = systemctl.states(names, scope)
+    return {name: _service(name, scope, state) for name, state in zip(names, states)}
 
 
 def look(name: str, scope: str) -> dict[str, Any]:
     """Answer whether one service could be started, and what runs of it."""
-    return _service(name, scope, shown(name, scope))
+    return _service(name, scope, systemctl.shown(name, scope))
 
 
 def _service(name: str, scope: str, state: State) -> dict[str, Any]:
@@ -94,12 +74,12 @@ def _service(name: str, scope: str, state: State) -> dict[str, Any]:
 def start(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Start a service and answer its identity as soon as its main process runs, ready or not."""
     name, scope = request["name"], request["scope"]
-    barred = Objection(**_binary(name, scope, shown(name, scope))["problem"])
+    barred = Objection(**_binary(name, scope, systemctl.shown(name, scope))["problem"])
     if barred:
         raise HostProblem(barred)
     # A service that failed too often before would be refused at its limit (StartLimitBurst=).
-    systemctl(scope, "reset-failed", name, may_fail=True)
-    systemctl(scope, "start", "--no-block", name)
+    systemctl.order(scope, "reset-failed", name, may_fail=True)
+    systemctl.order(scope, "start", "--no-block", name)
     started = _started(name, scope)
     ports.expect(started["pid"])
     return {"identity": started, "at": time.time()}
@@ -109,7 +89,7 @@ def _started(name: str, scope: str) -> dict[str, Any]:
     """Wait for a main process; raise HostProblem when the start fails, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while True:
-        state = shown(name, scope)
+        state = systemctl.shown(name, scope)
         one = _main(state)
         if one is not None:
             return one
@@ -126,13 +106,13 @@ def _refuse_failed(name: str, scope: str, state: State) -> None:
     is_over = state["ActiveState"] in OVER and not _is_waiting(state)
     if is_over or state["SubState"] in _BETWEEN_TRIES:
         why = results.ending(state, _controls(name, scope), " before it served")
-        raise HostProblem(f"{name} did not start: {why}; {_status(name, scope)} says more")
+        raise HostProblem(f"{name} did not start: {why}; {systemctl.status(name, scope)} says more")
 
 
 def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
     """End a service and all that belongs to it, if it still is the invocation meant."""
     name, scope, began = request["name"], request["scope"], time.monotonic()
-    state = shown(name, scope)
+    state = systemctl.shown(name, scope)
     is_meant = _is_of(request["identity"], state)
     rungs = _ended(name, scope, request, _beyond(state)) if is_meant and not _is_gone(state) else []
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
@@ -162,24 +142,22 @@ def _ended(
 ) -> list[str]:
     """Stop a service, kill it when it does not obey in time, and tell which of both it took."""
     # Without a wait of systemctl's own: it would go on until the unit's TimeoutStopSec=.
-    systemctl(scope, "stop", "--no-block", name)
+    systemctl.order(scope, "stop", "--no-block", name)
     if _is_gone_within(float(request["grace"]), name, scope, beyond):
         return ["term"]
-    systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
+    systemctl.order(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
     # Systemd signals its control group alone.
     for one in beyond:
         process.kill(one)
     if _is_gone_within(float(request["kill"]), name, scope, beyond):
         return ["term", "kill"]
-    raise HostProblem(
-        f"{name} is still there {request['kill']:g} s after SIGKILL; {_status(name, scope)} says"
-        " more"
-    )
+    more = f"{systemctl.status(name, scope)} says more"
+    raise HostProblem(f"{name} is still there {request['kill']:g} s after SIGKILL; {more}")
 
 
 def _is_gone_within(seconds: float, name: str, scope: str, beyond: list[dict[str, Any]]) -> bool:
     deadline = time.monotonic() + seconds
-    while any(map(process.lives, beyond)) or not _is_gone(shown(name, scope)):
+    while any(map(process.lives, beyond)) or not _is_gone(systemctl.shown(name, scope)):
         if time.monotonic() >= deadline:
             return False
         time.sleep(PAUSE)
@@ -222,12 +200,14 @@ def _barred(name: str, scope: str, state: State) -> Objection:
         fix = f"write it, or name another with {option}:"
         return Objection(f"there is no service {name} in {whose}'s systemd", fix)
     if state["LoadState"] == "masked":
-        return Objection(f"{name} is masked", f"{typed(scope, f'unmask {name}')} lets it start")
+        unmask = systemctl.typed(scope, f"unmask {name}")
+        return Objection(f"{name} is masked", f"{unmask} lets it start")
     if state["LoadState"] != "loaded":
-        return Objection(f"{name} is {state['LoadState']}", f"{_status(name, scope)} says why")
+        more = f"{systemctl.status(name, scope)} says why"
+        return Objection(f"{name} is {state['LoadState']}", more)
     # It would start what the file said before.
     if state["NeedDaemonReload"] == "yes":
-        reload = typed(scope, "daemon-reload")
+        reload = systemctl.typed(scope, "daemon-reload")
         unread = f"the file of {name} changed and systemd has not read it yet"
         return Objection(unread, f"run {reload}")
     missing = properties.missing_environment(state)
@@ -307,7 +287,7 @@ def _controls(name: str, scope: str) -> dict[str, str]:
     """Read what systemd shows of the programs beside a service's own."""
     # Each is asked about alone: their words may hold any text, also what looks like a property.
     return {
-        control: systemctl(scope, "show", f"--property={control}", name, may_fail=True)
+        control: systemctl.show(scope, [control], [name], may_fail=True)
         for control in results.CONTROLS
     }
 
@@ -318,69 +298,3 @@ def _modified_ns(state: State) -> int:
     # Those under /run are generated again at every reload, so their age says nothing.
     written = [file for file in files if not file.startswith(_GENERATED)]
     return max((os.stat(file).st_mtime_ns for file in written), default=0)
-
-
-def shown(name: str, scope: str) -> State:
-    """Read the properties of one service."""
-    return _states([name], scope)[0]
-
-
-def _states(names: list[str], scope: str) -> list[State]:
-    """Read the properties of services, in one question."""
-    if not names:
-        return []
-    text = systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
-    told, asked = properties.states(text, _PROPERTIES), len(names)
-    if len(told) == asked:
-        return [inner_systemd.as_seen_outside(state, scope) for state in told]
-    raise HostProblem(f"systemd told of {len(told)} services where it was asked about {asked}")
-
-
-def systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
-    """Ask systemd something, or order it, and return what it said; raise HostProblem."""
-    argv = ["systemctl", whose(scope), "--no-pager"]
-    argv += [verb, *words] if verb.startswith("show") else _order(verb, *words)
-    return run(argv, scope, may_fail=may_fail)
-
-
-def whose(scope: str) -> str:
-    """The flag that chooses among the managers of one machine."""
-    return "--user" if scope == "user" else "--system"
-
-
-def _order(verb: str, *words: str) -> list[str]:
-    *flags, name = words
-    # Nothing answers a question for a password here.
-    return ["--no-ask-password", "--quiet", verb, *flags, "--", name]
-
-
-def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
-    """Run a program of systemd's and return what it said; raise HostProblem with its own words."""
-    try:
-        done = commands.run(inner_systemd.entering(scope) + argv, SECONDS, _environment(scope))
-    except FileNotFoundError:
-        raise HostProblem(f"there is no {argv[0]} on this host: it does not run systemd") from None
-    except commands.Late:
-        raise HostProblem(f"`{' '.join(argv[:2])}` did not answer within {SECONDS:g} s") from None
-    said = " ".join(done.err.split())
-    # Where there is no line to show, journalctl has no cursor to show either, and fails without a
-    # word.
-    if done.code and not may_fail and (said or argv[0] != "journalctl"):
-        raise HostProblem(f"{argv[0]} refused: {said or f'it ended with {done.code}'}")
-    return done.out
-
-
-def _environment(scope: str) -> dict[str, str]:
-    if scope != "user":
-        return _PLAIN
-    return {**_PLAIN, "XDG_RUNTIME_DIR": commands.runtime_directory()}
-
-
-def _status(name: str, scope: str) -> str:
-    return typed(scope, f"status {name}")
-
-
-def typed(scope: str, words: str) -> str:
-    """Write a command of systemctl's as it is typed."""
-    mine = "--user " if scope == "user" else ""
-    return f"`{' '.join([*inner_systemd.entering(scope), 'systemctl'])} {mine}{words}`"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.onhost import docker, given, procfs, systemd
+from reconciler.onhost import docker, given, procfs, systemctl
 from reconciler.onhost.serve import answer
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ class Systemd:
         self.shown = {**SHOWN, "EnvironmentFiles": ""}
         self.commands: list[Any] = [["/bin/llama-server", ["llama-server", "-m", "/w"], []]]
         self.asked: list[str] = []
-        monkeypatch.setattr(systemd, "run", self._run)
+        monkeypatch.setattr(systemctl, "run", self._run)
 
-    def _run(self, argv: list[str], _: str) -> str:
+    def _run(self, argv: list[str], _: str, *, may_fail: bool = False) -> str:
         self.asked += argv
         if argv[0] == "busctl":
             return json.dumps({"type": "a(sasasttttuii)", "data": self.commands})
