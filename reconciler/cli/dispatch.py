@@ -148,7 +148,9 @@ async def _status(asked: argparse.Namespace, app: App) -> Outcome[Value]:
 async def _history(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import history
 
-    return await history.run(app, asked.run)
+    # A program that reads the document counts for itself; a person's terminal ends somewhere.
+    most = asked.newest or (None if asked.output == "json" else history.NEWEST)
+    return await history.run(app, asked.run, most)
 
 
 async def _explain(asked: argparse.Namespace, app: App) -> Outcome[Value]:

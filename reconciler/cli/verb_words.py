@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.cli import key_words
-from reconciler.cli.word_types import duration, lines, run_number, seconds
+from reconciler.cli.word_types import duration, lines, run_number, runs, seconds
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -42,6 +42,13 @@ def _init(parser: ArgumentParser) -> None:
 
 
 def _import(parser: ArgumentParser) -> None:
+    # Written out: argparse knows no word that may be left out before one that may not.
+    parser.usage = (
+        "%(prog)s [-h] [-o {text,json}] [--state DIR] [--data DIR] [--host [USER@]ADDRESS]"
+        " SOURCE [FILE] DIR\n\n"
+        "examples: %(prog)s docker ~/stack\n"
+        "          %(prog)s compose compose.yaml ~/stack"
+    )
     parser.add_argument("source", metavar="SOURCE", choices=SOURCES, help=", ".join(SOURCES))
     parser.add_argument(
         "words",
@@ -157,7 +164,15 @@ def _logs(parser: ArgumentParser) -> None:
 
 
 def _history(parser: ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", type=run_number, help="one run only")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("run", nargs="?", type=run_number, help="one run only")
+    either.add_argument(
+        "-n",
+        "--newest",
+        type=runs,
+        metavar="RUNS",
+        help="how many of the newest runs (default: 20, and all with `-o json`)",
+    )
 
 
 def _restart(parser: ArgumentParser) -> None:

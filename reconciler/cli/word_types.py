@@ -44,6 +44,13 @@ def run_number(text: str) -> int:
     return int(text)
 
 
+def runs(text: str) -> int:
+    """Read how many runs are meant."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of runs, such as 50")
+    return int(text)
+
+
 def lines(text: str) -> int:
     """Read how many lines of a log are meant."""
     if not text.isdecimal() or not 0 < int(text) <= MOST_LINES:

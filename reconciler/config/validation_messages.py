@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.model.names import NAME_PATTERN
+from reconciler.config.pattern_words import EXPECTED
 from reconciler.model.problem import FileName, KeyPath, Problem, found, nearest, one_of
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ _MAPPINGS = {
     "dict_type": "a mapping from names to what they are, such as `NAME: {...}`, without dashes",
     "model_type": "a mapping, `KEY: VALUE` on each line, without dashes",
 }
-_NAME = (
-    "up to 63 lower case letters, digits, dots, dashes and underscores, with a letter or digit at"
-    " both ends"
-)
 
 
 def problems_of(error: ValidationError, file: FileName, schema: type[BaseModel]) -> list[Problem]:
@@ -93,8 +89,9 @@ def _sentence(details: ErrorDetails, path: KeyPath) -> str:
 
 def _expected(details: ErrorDetails, path: KeyPath) -> str:
     kind = details["type"]
-    if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
-        return _NAME
+    pattern = details.get("ctx", {}).get("pattern")
+    if pattern in EXPECTED:
+        return EXPECTED[pattern]
     if kind == "model_type" and _is_secret(path):
         return "where the secret is, such as `{from_file: /path}`"
     if kind in _MAPPINGS:
@@ -111,7 +108,6 @@ def _is_secret(path: KeyPath) -> bool:
 
 def _plain(message: str) -> str:
     phrase = re.sub(r"^(?=less|greater)", "a number ", message.removeprefix("Input should be "))
-    phrase = re.sub(r"^String should match pattern", "text that matches", phrase)
     phrase = re.sub(r" or instance of \w+|, unable to parse .*", "", phrase)
     for technical, word in _WORDS.items():
         phrase = phrase.replace(technical, word)

@@ -43,6 +43,11 @@ def said_at(wall: float) -> str:
     return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
+def said_second(wall: float) -> str:
+    """A moment in the time of this place, to the second."""
+    return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
 def said_time(wall: float) -> str:
     """A moment that is near, in the time of this place."""
     return f"at {datetime.fromtimestamp(wall).astimezone():%H:%M:%S %Z}"

@@ -34,7 +34,9 @@ def complaint(to: Destination, words: str, silence: str) -> str:
     """Put into a sentence why a machine cannot be reached; `silence` stands for no words at all."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     what = lines[-1].rstrip(".") if lines else silence
-    over = f"{to.name} cannot be reached over ssh: {what}"
+    # What was tried stands in most of ssh's own words, and in none of ours.
+    tried = "" if to.address == to.name or to.address in what else f" ({to.shown})"
+    over = f"{to.name}{tried} cannot be reached over ssh: {what}"
     remedy = _remedy(lines, words)
     return f"{over}; {remedy.format(to=to.shown, known=to.known)}" if remedy else over
 

@@ -77,7 +77,10 @@ class HistoryDocument(Value):
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     directory: str = Field(description="Where the journal is.")
-    runs: tuple[RunDocument, ...] = Field(description="Every run, or the one that was asked for.")
+    earlier: int = Field(default=0, description="How many older runs are not listed.")
+    runs: tuple[RunDocument, ...] = Field(
+        description="Every run, the newest ones, or the one that was asked for."
+    )
 
 
 class HostEnd(Value):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.deadlines import said_at
 from reconciler.render.terminal_style import PLAIN, Look
 
 NONE_YET = (
@@ -27,11 +27,7 @@ def keys_text(document: dict[str, Any], look: Look = PLAIN) -> str:
 def _line(key: dict[str, Any]) -> str:
     models = f" of {', '.join(key['models'])}" if key["models"] else ""
     limits = f"{key['in_flight']} at once, {key['waiting']} waiting"
-    until = f", until {_utc(key['expires'])}" if key["expires"] is not None else ""
+    until = f", until {said_at(key['expires'])}" if key["expires"] is not None else ""
     wakes = ", wakes by listing" if key["wake_on_list"] else ""
     scopes = ", ".join(key["scopes"])
     return f"{key['name']:<20} {key['id']}  {scopes}{models}; {limits}{wakes}{until}"
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%MZ")

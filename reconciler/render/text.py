@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.deadlines import said_second
 from reconciler.core.wording import listed, preceded
 from reconciler.model.inventory import LOCAL
 from reconciler.render.terminal_style import PLAIN, Look, Mood, wide
@@ -183,12 +183,19 @@ def history_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     if not runs:
         return f"No runs yet in {document['directory']}; `--data DIR` looks elsewhere."
     column = wide((run["host"] for run in runs), 10)
-    return "\n".join(line for run in runs for line in _run(run, look, column))
+    lines = [line for run in runs for line in _run(run, look, column)]
+    return "\n".join([*_earlier(document), *lines])
+
+
+def _earlier(document: dict[str, Any]) -> Iterator[str]:
+    if earlier := document["earlier"]:
+        every = earlier + len(document["runs"])
+        yield f"({_count(earlier, 'earlier run')}; `reconciler history -n {every}` lists all)"
 
 
 def _run(run: dict[str, Any], look: Look, column: int) -> Iterator[str]:
     verdict = run["verdict"]
-    what = f"{run['run']:>5}  {_utc(run['at'])} {run['host']:<{column}} {run['mode']:<9}"
+    what = f"{run['run']:>5}  {said_second(run['at'])} {run['host']:<{column}} {run['mode']:<9}"
     row = f"{what} {verdict:<12} {run['provenance']}"
     yield look.row(row, verdict, _MOODS.get(verdict))
     # What a person asked for needs no reason.
@@ -201,10 +208,6 @@ def _run(run: dict[str, Any], look: Look, column: int) -> Iterator[str]:
     yield from _notes(run, " " * 7)
     yield from (look.row(f"       {line}") for line in _steps_of_run(run))
     yield from _log(run, "       | ")
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _steps_of_run(run: dict[str, Any]) -> Iterator[str]:

@@ -9,9 +9,14 @@ from reconciler.verbs.context import Reader
 from reconciler.verbs.past import told
 from reconciler.verbs.result import Outcome
 
+NEWEST = 20
+"""How many runs a person is told of who does not say how many."""
 
-async def run(reader: Reader, run_number: int | None) -> Outcome[HistoryDocument]:
-    """Tell every run, or the one asked for.
+
+async def run(
+    reader: Reader, run_number: int | None, most: int | None = None
+) -> Outcome[HistoryDocument]:
+    """Tell every run, at most so many of the newest, or the one asked for.
 
     Raise Misused naming the runs there are, and where they were looked for.
     """
@@ -21,5 +26,7 @@ async def run(reader: Reader, run_number: int | None) -> Outcome[HistoryDocument
     if run_number is not None and not chosen:
         last = listed((one["run"] for one in runs[-10:]), "none yet")
         raise Misused(f"there is no run {run_number} in {directory}; the last ones are: {last}")
-    told_so = [RunDocument.model_validate(one) for one in chosen]
-    return Outcome(HistoryDocument(directory=directory, runs=tuple(told_so)))
+    newest = chosen[-(most or len(chosen)) :]
+    told_so = tuple(RunDocument.model_validate(one) for one in newest)
+    earlier = len(chosen) - len(newest)
+    return Outcome(HistoryDocument(directory=directory, earlier=earlier, runs=told_so))

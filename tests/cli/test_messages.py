@@ -75,6 +75,8 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "history last",
             "found last, expected the number of a run; `reconciler history` shows them",
         ),
+        ("history -n 0", "found 0, expected a number of runs, such as 50"),
+        ("history 3 -n 2", "not allowed with argument"),
         ("plan -o yaml", "choose from"),
     ],
 )
@@ -82,6 +84,14 @@ def test_a_wrong_word_is_named_with_what_to_say_instead(line: str, said: str) ->
     with pytest.raises(Misused) as caught:
         parse(line.split())
     assert said in caught.value.message
+
+
+def test_the_usage_of_import_says_which_words_there_are_and_in_which_order() -> None:
+    _, verbs = parsers()
+    usage = verbs["import"].format_usage()
+    assert usage.splitlines()[0].endswith(" SOURCE [FILE] DIR")
+    options = (flag for action in verbs["import"]._actions for flag in action.option_strings[:1])
+    assert [flag for flag in options if flag not in usage] == []
 
 
 @pytest.mark.parametrize("word", sorted(ELSEWHERE))

@@ -45,7 +45,7 @@ BEGIN = "hostname attic; ip link set lo up"
 
 VARYING = (
     (r"\b[0-9a-f]{7,40}\b", "COMMIT"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\dZ)?", "MOMENT"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d UTC)?", "MOMENT"),
     (r"^ *\d+(?= +MOMENT)", "RUN"),
     (r"\b\d+(\.\d+)? s\b", "DURATION"),
     (r"\b(pid|kill|run|slot) \d+", r"\1 NUMBER"),

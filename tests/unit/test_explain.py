@@ -13,6 +13,7 @@ from reconciler.loop.survey import HostSurvey
 from reconciler.model.explanation import Explanation
 from reconciler.model.facts import Weights
 from reconciler.model.gpu import GIB, Card
+from reconciler.model.spec import Kind
 from reconciler.steps.plan import STEPS
 from tests.casefile import (
     FOLDER,
@@ -247,3 +248,20 @@ def test_a_model_that_was_started_before_says_how_long_that_takes() -> None:
     hints = replace(seen.hints, durations={("start", "a"): (1.0,), ("await_healthy", "a"): (4.5,)})
     told = says(of_model(seen.slice, seen.slice.models[0], seen.observed, hints, seen.plan))
     assert told["to start"] == "usually about 5.5 s"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"unit": None, "scope": "user", "container": False, "owned": True}, "scope user, owned"),
+        ({"container": "gemma", "image": None, "devices": "auto"}, "container gemma"),
+    ],
+)
+def test_an_option_that_is_off_or_left_to_the_driver_is_not_told(
+    options: dict[str, Any], said: str
+) -> None:
+    seen = a_looked()
+    (model,) = seen.slice.models
+    given = model.model_copy(update={"launcher": Kind(kind="systemd", options=options)})
+    told = says(of_model(seen.slice, given, seen.observed, seen.hints, seen.plan))
+    assert f"run by systemd ({said}), port" in told["defined as"]

@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.edge import ssh
 from reconciler.edge.ssh import Connection, Program, Way
+from reconciler.edge.ssh_complaint import complaint
 from reconciler.edge.ssh_destination import Destination
 from reconciler.edge.ssh_settings import NEWER, newer
 from reconciler.onhost import bundle
@@ -85,9 +86,18 @@ def test_the_remedy_is_that_of_what_ended_it(words: str, remedy: str) -> None:
 def test_what_is_unknown_is_said_as_it_is() -> None:
     assert (
         connection()._said("kex_exchange: banner line contains invalid characters")
-        == "box cannot be reached over ssh: kex_exchange: banner line contains invalid characters"
+        == "box (llm@box.lan) cannot be reached over ssh: kex_exchange: banner line contains"
+        " invalid characters"
     )
-    assert connection()._said("") == "box cannot be reached over ssh: no answer in 15 s"
+    late = "box (llm@box.lan) cannot be reached over ssh: no answer in 15 s"
+    assert connection()._said("") == late
+
+
+def test_the_address_that_was_tried_is_said_once() -> None:
+    refused = "ssh: connect to host box.lan port 22: Connection refused"
+    assert connection()._said(refused) == f"box cannot be reached over ssh: {refused}"
+    alias = complaint(Destination("box", "box"), "", "no answer")
+    assert alias == "box cannot be reached over ssh: no answer"
 
 
 @pytest.mark.parametrize("version", ["(3, 4, 10)", "(3, 6, 15)", "(3, 8, 18)"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import pytest
 
 from reconciler.render.terminal_style import PLAIN, Look
@@ -35,8 +39,12 @@ RUN = {
 }
 
 
+def past(*runs: Mapping[str, Any], look: Look = PLAIN) -> str:
+    return history_text({"earlier": 0, "runs": runs}, look)
+
+
 def test_rows_are_cut_to_the_width_and_sentences_are_not() -> None:
-    head, message, step = history_text({"runs": [RUN]}, NARROW).splitlines()
+    head, message, step = past(RUN, look=NARROW).splitlines()
     assert (len(head), head[-1]) == (30, "…")
     assert (len(step) <= 30, step[-1]) == (True, "…")
     assert message.strip() == RUN["message"]
@@ -44,16 +52,32 @@ def test_rows_are_cut_to_the_width_and_sentences_are_not() -> None:
 
 def test_what_nobody_asked_for_by_hand_says_why() -> None:
     run = {**RUN, "trigger": "watch", "causes": ["requests ask for it", "it died"]}
-    assert "       because: requests ask for it, it died\n" in history_text({"runs": [run]})
+    assert "       because: requests ask for it, it died\n" in past(run)
 
 
-def test_a_moment_says_that_it_is_of_utc() -> None:
-    assert "  1970-01-01 00:00:00Z tower-under-the-desk " in history_text({"runs": [RUN]})
+@pytest.mark.usefixtures("in_berlin")
+def test_a_moment_is_in_the_time_of_this_place_and_names_it() -> None:
+    shown = past(RUN)
+    assert "  1970-01-01 01:00:00 CET tower-under-the-desk " in shown
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_runs_that_are_not_listed_are_counted_with_how_to_see_them() -> None:
+    first = history_text({"earlier": 3, "runs": [RUN]}).splitlines()[0]
+    assert first == "(3 earlier runs; `reconciler history -n 4` lists all)"
 
 
 def test_nothing_is_cut_where_no_width_is_known() -> None:
-    assert "…" not in history_text({"runs": [RUN]}, PLAIN)
-    assert "what it said at length" in history_text({"runs": [RUN]})
+    assert "…" not in past(RUN, look=PLAIN)
+    assert "what it said at length" in past(RUN)
 
 
 def test_a_row_that_just_fits_stays_whole() -> None:
@@ -63,9 +87,7 @@ def test_a_row_that_just_fits_stays_whole() -> None:
 
 def test_a_long_name_moves_its_column_and_not_its_neighbours() -> None:
     short = {**RUN, "host": "nuc"}
-    long, other = (
-        line for line in history_text({"runs": [RUN, short]}).splitlines() if "forward" in line
-    )
+    long, other = (line for line in past(RUN, short).splitlines() if "forward" in line)
     assert long.index("forward") == other.index("forward")
 
 
@@ -76,7 +98,7 @@ def test_colour_is_only_where_it_is_asked_for_and_says_how_it_went() -> None:
     }  # fmt: skip
     assert verdict_text({"hosts": [end]}) == "box: rolled back"
     assert verdict_text({"hosts": [end]}, COLOURED) == "box: \x1b[31mrolled back\x1b[0m"
-    assert "\x1b[31mfailed\x1b[0m" in history_text({"runs": [RUN]}, COLOURED)
+    assert "\x1b[31mfailed\x1b[0m" in past(RUN, look=COLOURED)
 
 
 def test_a_switch_that_lost_what_it_meant_to_keep_looks_like_no_success_and_says_what() -> None:
@@ -88,7 +110,7 @@ def test_a_switch_that_lost_what_it_meant_to_keep_looks_like_no_success_and_says
     assert (
         verdict_text({"hosts": [end]}, COLOURED) == f"box: \x1b[31mapplied\x1b[0m\n  note: {note}"
     )
-    assert f"       note: {note}" in history_text({"runs": [{**RUN, "notes": [note]}]}).splitlines()
+    assert f"       note: {note}" in past({**RUN, "notes": [note]}).splitlines()
 
 
 @pytest.mark.parametrize("name", ["switch", "program_missing", "quarantined"])

@@ -128,12 +128,17 @@ def _conditions(conditions: Iterable[Condition]) -> Told:
 
 
 def _kind(kind: Kind) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in _chosen(kind))
+    options = ", ".join(_chosen(kind))
     return f"{kind.kind} ({options})" if options else kind.kind
 
 
-def _chosen(kind: Kind) -> Iterator[tuple[str, object]]:
-    return ((key, value) for key, value in kind.options.items() if value not in (None, "", [], {}))
+def _chosen(kind: Kind) -> Iterator[str]:
+    """Yield the options that say something; what is off or left to the driver may not apply."""
+    for key, value in kind.options.items():
+        if value is True:
+            yield key
+        elif value is not False and value not in (None, "", "auto", [], {}):
+            yield f"{key} {value}"
 
 
 def _trouble(weights: Weights | None) -> Told:
