@@ -21,6 +21,10 @@ _STOPS = {
 ENGINES = ("docker", "podman")
 """Runtimes whose engine tells of their containers."""
 
+SERVICE_NAME = r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.@\\-]+)?\.service$"
+SERVICE_NAME_LIMIT = 255
+"""What systemd takes for the name of a service that can run: a template is none."""
+
 LXC = ("LXC", "Proxmox VE")
 """Runtimes whose containers LXC tells of."""
 

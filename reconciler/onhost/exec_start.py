@@ -9,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.onhost import properties, servers, systemctl
+from reconciler.onhost import inner_systemd, properties, servers, systemctl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,7 +75,9 @@ def read(name: str, scope: str) -> ExecStart | None:
     if not commands:
         return None
     path, words, how = commands[0][:3]
-    return ExecStart(name, scope, [path, *words[1:]], how, state)
+    # What is in a container is found in there.
+    program = path if inner_systemd.container(scope) else properties.found(path)
+    return ExecStart(name, scope, [program, *words[1:]], how, state)
 
 
 def _label(name: str) -> str:

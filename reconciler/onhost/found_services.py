@@ -64,8 +64,9 @@ def _unused(names: list[str]) -> list[str]:
 
 def _of_scope(names: list[str], scope: str) -> list[Found]:
     loaded = [name for name in names if not _is_template(name)][:SERVICES_LIMIT]
-    states = systemctl.states(loaded, scope, _PROPERTIES)
-    return [one for state in states if (one := _service(state, scope))]
+    # A service is listed by each of its names.
+    states = {state["Id"]: state for state in systemctl.states(loaded, scope, _PROPERTIES)}
+    return [one for state in states.values() if (one := _service(state, scope))]
 
 
 def _service(state: State, scope: str) -> Found | None:

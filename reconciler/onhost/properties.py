@@ -10,10 +10,17 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shutil
 
 State = dict[str, str]
 
 KEY = "LLAMA_API_KEY"
+OWN_FILES = ("RootDirectory", "RootImage", "BindPaths", "BindReadOnlyPaths", "ExecSearchPath")
+"""What lets a service find other files than its host does under the same names."""
+
+_SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where systemd finds a program without a slash (systemd.service(5), COMMAND LINES)."""
+
 _PROC = "/proc/"
 KEY_FLAGS = ("--api-key", "--api-key-file")
 FILE_LIMIT = 64 * 1024
@@ -63,7 +70,17 @@ def _numbered(code: str) -> str:
 
 def program(state: State) -> str:
     """Find the program that a service runs, "" where it runs none."""
-    return state["ExecStart"].partition("path=")[2].partition(" ; argv[]=")[0]
+    return found(state["ExecStart"].partition("path=")[2].partition(" ; argv[]=")[0])
+
+
+def found(path: str) -> str:
+    """Find the file of a program where systemd looks for it, its own name where that is unknown."""
+    return path if "/" in path else shutil.which(path, path=_SEARCHED) or path
+
+
+def sees_its_host(path: str, state: State) -> bool:
+    """Whether a path is the same file for a service as for its host."""
+    return path.startswith("/") and not any(map(state.get, OWN_FILES))
 
 
 def environment_files(state: State) -> list[str]:

@@ -5,19 +5,22 @@ What it says of services is given as the host has it.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from reconciler.onhost import commands, inner_systemd, properties, results
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost import commands, groups, inner_systemd, procfs, properties, results
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from reconciler.onhost.properties import State
 
 SECONDS = 10.0
 
 PROPERTIES = (
+    "Type",
+    "RemainAfterExit",
     "LoadState",
     "ActiveState",
     "SubState",
@@ -34,9 +37,16 @@ PROPERTIES = (
     "Environment",
     "NeedDaemonReload",
     "Transient",
+    *properties.OWN_FILES,
     *results.PROPERTIES,
 )
 """What decides whether a service could be started, and what runs of it."""
+
+_FIRST = "Type"
+"""What `systemctl show` always writes first of a service, so that one can be told from the next."""
+
+_SOCKETS = ("bus", "systemd/private")
+"""Where the systemd of a user is asked, in that user's runtime directory."""
 
 _PLAIN = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
 
@@ -50,13 +60,13 @@ def states(names: list[str], scope: str, wanted: tuple[str, ...] = PROPERTIES) -
     """Read properties of services, in one question; raise HostProblem."""
     if not names:
         return []
-    told = properties.states(show(scope, wanted, names), wanted)
+    told = properties.states(show(scope, dict.fromkeys((_FIRST, *wanted)), names), wanted)
     if len(told) == len(names):
         return [inner_systemd.as_seen_outside(state, scope) for state in told]
     raise HostProblem(f"systemd told of {len(told)} services where it was asked about {len(names)}")
 
 
-def show(scope: str, wanted: Sequence[str], names: Sequence[str], *, may_fail: bool = False) -> str:
+def show(scope: str, wanted: Iterable[str], names: Iterable[str], *, may_fail: bool = False) -> str:
     """Return properties of services as systemd writes them; raise HostProblem."""
     words = ["show", f"--property={','.join(wanted)}", "--", *names]
     return run([*_systemctl(scope), *words], scope, may_fail=may_fail)
@@ -77,6 +87,19 @@ def order(scope: str, verb: str, *words: str, may_fail: bool = False) -> None:
 
 def _systemctl(scope: str) -> list[str]:
     return ["systemctl", whose(scope), "--no-pager"]
+
+
+def silence(scope: str) -> Objection:
+    """Tell that a user's systemd does not run, and so none of its services; "" where it may."""
+    uid = os.geteuid()
+    places = {commands.runtime_directory(), f"/run/user/{uid}"}
+    is_heard = any(os.path.exists(f"{place}/{name}") for place in places for name in _SOCKETS)
+    group = f"/user.slice/user-{uid}.slice/user@{uid}.service"
+    if scope != "user" or is_heard or groups.below(group):
+        return NO_OBJECTION
+    user = procfs.account(uid)
+    fix = f"`loginctl enable-linger {user}` starts it, also at boot"
+    return Objection(f"the systemd of {user} does not run, and so none of its services", fix)
 
 
 def whose(scope: str) -> str:

@@ -54,8 +54,15 @@ def services(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 def _of_scope(wanted: list[dict[str, str]], scope: str) -> dict[str, dict[str, Any]]:
     names = [one["name"] for one in wanted if one["scope"] == scope]
+    silent = systemctl.silence(scope) if names else NO_OBJECTION
+    if silent:
+        return {name: _unseen(name, silent) for name in names}
     states = systemctl.states(names, scope)
     return {name: _service(name, scope, state) for name, state in zip(names, states)}
+
+
+def _unseen(name: str, why: Objection) -> dict[str, Any]:
+    return {"binary": {"path": name, "problem": why.parts}, "unit": None}
 
 
 def look(name: str, scope: str) -> dict[str, Any]:
@@ -94,6 +101,7 @@ def _started(name: str, scope: str) -> dict[str, Any]:
         if one is not None:
             return one
         _refuse_failed(name, scope, state)
+        _refuse_headless(name, scope, state)
         if time.monotonic() >= deadline:
             waits = _WAITS.get(state["SubState"], f"it is {state['SubState']}")
             raise HostProblem(f"{name} is waited for: {waits}, after {START_SECONDS:g} s")
@@ -107,6 +115,16 @@ def _refuse_failed(name: str, scope: str, state: State) -> None:
     if is_over or state["SubState"] in _BETWEEN_TRIES:
         why = results.ending(state, _controls(name, scope), " before it served")
         raise HostProblem(f"{name} did not start: {why}; {systemctl.status(name, scope)} says more")
+
+
+def _refuse_headless(name: str, scope: str, state: State) -> None:
+    """Raise HostProblem for a service that has started without a process to know it by."""
+    if state["ActiveState"] == "active" and state["MainPID"] == "0":
+        raise HostProblem(
+            f"{name} has started, and systemd knows no main process of it; let its program stay"
+            " (Type=exec), or name the one that it leaves with PIDFile=;"
+            f" {systemctl.status(name, scope)} says more"
+        )
 
 
 def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
@@ -175,7 +193,8 @@ def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
         "key": properties.key_source(state),
     }
     # The links of a container's files lead elsewhere from here.
-    is_hidden = barred or inner_systemd.container(scope)
+    is_here = properties.sees_its_host(path, state) and not inner_systemd.container(scope)
+    is_hidden = barred or not is_here
     return answer if is_hidden else {**answer, **_looked_at(path, name, state)}
 
 
@@ -216,6 +235,10 @@ def _barred(name: str, scope: str, state: State) -> Objection:
         return Objection(f"{name} reads {missing}, its EnvironmentFile=, which is not there", fix)
     if not properties.program(state):
         return Objection(f"{name} has no ExecStart=: it runs nothing")
+    if (state["Type"], state["RemainAfterExit"]) == ("oneshot", "yes"):
+        found = f"{name} has no process once it has started (Type=oneshot, RemainAfterExit=yes)"
+        fix = "let the model be what it starts, such as a container with `launcher: docker`"
+        return Objection(found, fix)
     return NO_OBJECTION
 
 

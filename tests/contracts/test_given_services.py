@@ -48,6 +48,43 @@ async def test_a_service_that_is_masked_is_not_started_and_says_what_unmasks_it(
     )
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("ExecStart=sleep 60",),
+        ("RootDirectory=/run/elsewhere", "ExecStart=/opt/llama-server"),
+        ("BindReadOnlyPaths=/bin/sleep:/opt/llama-server", "ExecStart=/opt/llama-server"),
+        ("ExecSearchPath=/run/elsewhere", "ExecStart=llama-server"),
+    ],
+    ids=lambda lines: lines[0],
+)
+async def test_a_program_that_is_found_by_its_service_alone_is_not_missed(
+    place: ServicePlace, lines: tuple[str, ...]
+) -> None:
+    place.define(*lines)
+    fact = await place.launcher.binary(place.wanted)
+    assert isinstance(fact, Known)
+    assert fact.value.problem == ""
+
+
+async def test_a_service_that_leaves_no_process_is_not_started(place: ServicePlace) -> None:
+    place.define("Type=oneshot", "RemainAfterExit=yes", "ExecStart=/bin/true")
+    with pytest.raises(DriverError, match="has no process once it has started"):
+        await place.launcher.start(place.wanted, MARK)
+
+
+async def test_a_service_whose_main_process_is_not_known_did_not_start_and_can_be_ended(
+    place: ServicePlace,
+) -> None:
+    place.define("Type=forking", "ExecStart=/bin/sh -c 'sleep 60 & sleep 60 & exit 0'")
+    with pytest.raises(DriverError, match="systemd knows no main process of it"):
+        await place.launcher.start(place.wanted, MARK)
+    (left,) = await place.ours()
+    assert (left.leader, len(left.members)) == (False, 2)
+    await place.launcher.stop(left, 5)
+    assert await place.ours() == []
+
+
 async def test_a_service_that_came_back_shows_also_why_it_failed_before(
     place: ServicePlace, tmp_path: Path
 ) -> None:

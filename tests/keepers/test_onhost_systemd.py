@@ -138,3 +138,33 @@ print(json.dumps(answer({{"do": "port", "port": %d}}, "/")["ok"]["owner"]))"""
         main = int(booted.shows("web", "MainPID"))
     assert (owner["pid"], owner["user"]) == (main, "root")
     assert owner["service"] == {"name": "web.service", "scope": "system"}
+
+
+def test_a_service_without_a_program_and_one_by_its_other_name_hide_and_double_none() -> None:
+    asked = """import json; from reconciler.onhost.serve import answer
+print(json.dumps(answer({"do": "found-services"}, "/")["ok"]["services"]))"""
+    runs = "ExecStart=/opt/llama-server -m /m.gguf"
+    with booted_systemd() as booted:
+        booted.define("a.service", f"[Service]\n{runs}\n[Install]\nAlias=b.service\n")
+        booted.define("nothing.service", "[Service]\nExecStart=no/program\n")
+        booted.run("systemctl", "enable", "--runtime", "a.service")
+        found = json.loads(booted.run(sys.executable, "-c", asked))
+    assert [(one["service"]["name"], one["flags"]) for one in found] == [
+        ("a.service", ["-m", "/m.gguf"])
+    ]
+
+
+def test_a_users_systemd_that_does_not_run_hides_no_other_service() -> None:
+    asked = """import json; from reconciler.onhost.serve import answer
+pairs = [("a", "user"), ("b", "system")]
+named = [{"name": f"{name}.service", "scope": scope} for name, scope in pairs]
+print(json.dumps(answer({"do": "services", "services": named}, "/")["ok"]["services"]))"""
+    with booted_systemd() as booted:
+        booted.define("b.service", "[Service]\nExecStart=/bin/sleep 60\n")
+        booted.run("systemctl", "start", "b.service")
+        mine, its = json.loads(booted.run(sys.executable, "-c", asked))
+    assert (mine["unit"], its["unit"]["leader"]) == (None, True)
+    assert mine["binary"]["problem"] == {
+        "found": "the systemd of root does not run, and so none of its services",
+        "fix": "`loginctl enable-linger root` starts it, also at boot",
+    }

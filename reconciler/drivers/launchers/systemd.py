@@ -20,7 +20,7 @@ from reconciler.model.onhost.services import (
     StartService,
     StopService,
 )
-from reconciler.model.origin import Service
+from reconciler.model.origin import SERVICE_NAME, SERVICE_NAME_LIMIT, Service
 from reconciler.model.place import Inside
 from reconciler.model.spec import Capabilities, Kind
 
@@ -40,7 +40,8 @@ class Options(BaseModel):
 
     unit: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9:_.@\\-]+\.service$",
+        pattern=SERVICE_NAME,
+        max_length=SERVICE_NAME_LIMIT,
         description="The service that exists; MODEL.service unless it is named.",
     )
     scope: Literal["system", "user"] = Field(

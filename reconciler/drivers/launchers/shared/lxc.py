@@ -8,10 +8,12 @@ from pydantic import Field
 
 from reconciler.drivers.launchers.shared.given import GivenUnits
 from reconciler.model.onhost.lxc import AskLxc, AskLxcCommand, AskLxcLog, StartLxc, StopLxc
+from reconciler.model.origin import SERVICE_NAME, SERVICE_NAME_LIMIT
 
 service_option = Field(
     default=None,
-    pattern=r"^[A-Za-z0-9:_.@\\-]+\.service$",
+    pattern=SERVICE_NAME,
+    max_length=SERVICE_NAME_LIMIT,
     description="The systemd service in the container that is started and stopped; without one the"
     " container is.",
 )
