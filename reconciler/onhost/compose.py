@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from reconciler.onhost import (
-    compose_images,
     compose_labels,
+    compose_needs,
     compose_program,
     docker,
     docker_log,
@@ -134,7 +134,7 @@ def _unstartable(found: _Found, standing: _Standing = _AS_MADE) -> Objection:
 
 def _unmade(found: _Found) -> Objection:
     """Tell why a service without a container cannot be given one, "" where it can."""
-    definition, lacks = found.definition, f"there is no container of {_named(found)}"
+    definition, lacks = found.definition, f"there is no container of {found.definition.named}"
     if not definition.files:
         fix = "name the file that defines it with file:, or make it with `compose up`"
         return Objection(lacks, fix)
@@ -150,36 +150,32 @@ def _unmade(found: _Found) -> Objection:
             f" `{typed} up --no-start {definition.service}`",
         )
     if program.tells_hashes:
+        called = compose_program.project_name(definition.project)
+        if called != definition.project:
+            not_called = f"compose calls no project {definition.project}, but {called}"
+            return Objection(not_called, f"write `project: {called}`")
         try:
             compose_program.hash_of(program, definition)
         except HostProblem as problem:
             return Objection(f"{lacks}, and {problem}")
-    unimaged = compose_images.missing(program, definition)
-    return Objection(f"{lacks}, and {unimaged.found}", unimaged.fix) if unimaged else NO_OBJECTION
-
-
-def _named(found: _Found) -> str:
-    return f"{found.definition.service} of the compose project {found.definition.project}"
+    lacking = compose_needs.lacking(program, definition)
+    return Objection(f"{lacks}, and {lacking.found}", lacking.fix) if lacking else NO_OBJECTION
 
 
 def _barred(found: _Found) -> Objection:
     """Tell why a container is not started, "" when it would be tried."""
     if found.number > 1:
-        many = f"{_named(found)} has {found.number} containers, and a model is one"
+        many = f"{found.definition.named} has {found.number} containers, and a model is one"
         return Objection(many, "scale it down to 1")
     if found.seen and docker_ports.led_from(found.seen) == []:
-        return Objection(
-            f"{_named(found)} is not on the host's network, and publishes no port on its loopback",
-            "write `network_mode: host` at it in its compose file, or `ports:` with"
-            " `127.0.0.1:PORT:PORT`",
-        )
+        return compose_needs.unreached(found.definition)
     return NO_OBJECTION
 
 
 def _not_made_again(found: _Found, standing: _Standing) -> Objection:
     """Tell why a container whose definition changed cannot be made again, "" where it can."""
     program = compose_program.program(of_podman=found.of_podman) if standing.changed else None
-    return compose_images.missing(program, found.definition) if program else NO_OBJECTION
+    return compose_needs.lacking(program, found.definition) if program else NO_OBJECTION
 
 
 def _standing(found: _Found) -> _Standing:
@@ -216,7 +212,7 @@ def start(request: Request, _: str) -> Request:
     if found.held is None or standing.changed:
         found = _made(request, found)
     if found.held is None:
-        raise HostProblem(f"there still is no container of {_named(found)}")
+        raise HostProblem(f"there still is no container of {found.definition.named}")
     return docker.begin(found.held)
 
 
@@ -224,7 +220,7 @@ def _made(request: Request, before: _Found) -> _Found:
     program = compose_program.program(of_podman=before.of_podman)
     if program is None:
         raise HostProblem(_unmade(before))
-    compose_program.up(program, before.definition)
+    compose_program.make(program, before.definition)
     found = _found(request)
     problem = _barred(found)
     if problem:
@@ -246,7 +242,7 @@ def command(request: Request, directory: str) -> Request:
     """Answer what a service's container runs; raise HostProblem without one."""
     found = _found(request)
     if found.held is None:
-        raise HostProblem(f"there is no container of {_named(found)} yet")
+        raise HostProblem(f"there is no container of {found.definition.named} yet")
     told = given.of_container(container(request), directory)
     adding = f"add these words to the end of `command:` at {found.definition.service}: `"
     return {**told, "adding": adding}

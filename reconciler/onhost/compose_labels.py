@@ -24,6 +24,11 @@ def files(labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(os.path.join(folder, file) for file in written.split(",") if file)
 
 
+def of(labels: Mapping[str, str]) -> tuple[str, str]:
+    """Name the project and the service of a container, "" where it is of none."""
+    return labels.get(PROJECT, ""), labels.get(SERVICE, "")
+
+
 def is_oneoff(labels: Mapping[str, str]) -> bool:
     """Whether `compose run` made a container, which then is not its service's."""
     return labels.get(_ONEOFF) == "True"

@@ -7,6 +7,7 @@ the container engine. Seen with docker-compose 1.29.2 and podman-compose 1.6.0.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.onhost import commands
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 20.0
 READ_SECONDS = 30.0
-UP_SECONDS = 40.0
+MAKE_SECONDS = 40.0
 """How long a container may take to be made; what has to be pulled first takes longer."""
 
 _SAID = 300
@@ -51,6 +52,11 @@ class ComposeDefinition(NamedTuple):
     files: tuple[str, ...]
     socket: str
 
+    @property
+    def named(self) -> str:
+        """What messages call it."""
+        return f"{self.service} of the compose project {self.project}"
+
     def typed(self, program: tuple[str, ...]) -> list[str]:
         """Write the words with which a program is told of the project."""
         files = [word for file in self.files for word in ("-f", file)]
@@ -76,6 +82,11 @@ def _version(words: tuple[str, ...]) -> str:
     # podman-compose has no short form, and is not compared.
     how = [] if words == (_PODMAN,) else ["--short"]
     return _run([*words, "version", *how], "", PROBE_SECONDS).out.strip().removeprefix("v")
+
+
+def project_name(written: str) -> str:
+    """Write a project's name as docker's compose programs have it on what they make."""
+    return re.sub(r"^[-_]+|[^a-z0-9_-]", "", written.lower())
 
 
 def missing(definition: ComposeDefinition) -> str:
@@ -125,11 +136,11 @@ def written_out(found: ComposeProgram, definition: ComposeDefinition) -> str:
     return _run([*definition.typed(found.words), "config"], definition.socket, READ_SECONDS).out
 
 
-def up(found: ComposeProgram, definition: ComposeDefinition) -> None:
-    """Make a service's container, again where its definition changed, and start it."""
-    words = ("up", "-d", "--no-deps", "--no-build", definition.service)
+def make(found: ComposeProgram, definition: ComposeDefinition) -> None:
+    """Make a service's container, again where its definition changed, and leave it stopped."""
+    words = ("up", "--no-start", "--no-deps", "--no-build", definition.service)
     argv = [*definition.typed(found.words), *words]
-    _run(argv, definition.socket, UP_SECONDS)
+    _run(argv, definition.socket, MAKE_SECONDS)
 
 
 def _run(argv: list[str], socket: str, seconds: float) -> commands.Ended:
@@ -145,5 +156,6 @@ def _run(argv: list[str], socket: str, seconds: float) -> commands.Ended:
 
 
 def _last(text: str) -> str:
-    """Shorten what a program said to its end, where the reason is."""
-    return " ".join(text.split())[-_SAID:]
+    """Shorten what a program said to its last words, where the reason is."""
+    words = " ".join(text.split())
+    return words if len(words) <= _SAID else "... " + words[-_SAID:].partition(" ")[2]

@@ -160,6 +160,40 @@ async def test_an_image_is_neither_pulled_nor_built_unasked(
     assert await barred(place) == lacking
 
 
+async def test_what_would_be_noticed_after_it_was_made_is_said_before(place: ComposePlace) -> None:
+    place.project.dockerd.create("taken", SLEEP, place.project.folder)
+    place.project.define(SLEEP, container_name="taken")
+    assert await barred(place) == (
+        f"{LACKS}, and there is another container taken; remove it (`docker rm taken`), or change"
+        " `container_name:` in its file"
+    )
+    place.project.dockerd.remove("taken")
+    assert await barred(place) == ""
+    await place.launcher.start(place.wanted, MARK)
+    place.project.define(SLEEP, container_name="taken", stop_signal="SIGKILL")
+    assert await barred(place) == ""
+    place.project.remove()
+    for mode in ({"network_mode": None}, {"network_mode": "none", "ports": []}):
+        place.project.define(SLEEP, **mode)
+        assert f"{LACKS}, and gemma3 of the compose project {PROJECT} is not on" in await barred(
+            place
+        )
+    options = {"project": "L.lm", "file": str(place.project.file)}
+    kind = Kind(kind="compose", options={**options, "socket": place.project.dockerd.socket})
+    wanted = place.wanted.model_copy(update={"launcher": kind})
+    fact = await compose.Driver(place.access, [wanted]).binary(wanted)
+    assert isinstance(fact, Known)
+    assert "compose calls no project L.lm, but llm; write `project: llm`" in fact.value.problem
+    assert place.project.containers() == []
+
+
+async def test_what_turns_out_not_to_be_a_model_was_never_started(place: ComposePlace) -> None:
+    place.project.define(SLEEP, scale=2)
+    with pytest.raises(DriverError, match="has 2 containers, and a model is one"):
+        await place.launcher.start(place.wanted, MARK)
+    assert {one["State"] for one in place.project.containers()} == {"created"}
+
+
 async def test_what_was_built_is_known_by_the_name_that_compose_gives_it(
     place: ComposePlace,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.onhost import compose_images
+from reconciler.onhost import compose_needs
 
 NARROW = """services:
   '123':
@@ -45,7 +45,7 @@ volumes:
     [(NARROW, "registry:5000/llm:1", True), (WIDE, "llm@sha256:0f", False)],
 )
 def test_the_settings_of_one_service_are_read(text: str, image: str, is_built: bool) -> None:
-    told = compose_images.told(text, "tiny")
+    told = compose_needs.told(text, "tiny")
     assert (told["image"], "build" in told) == (image, is_built)
 
 
@@ -53,4 +53,4 @@ def test_the_settings_of_one_service_are_read(text: str, image: str, is_built: b
     "text", ["", "services: {}", "{services: {tiny: {image: a}}}", "services:\n  other:\n    a: 1"]
 )
 def test_what_is_written_otherwise_tells_nothing(text: str) -> None:
-    assert compose_images.told(text, "tiny") == {}
+    assert compose_needs.told(text, "tiny") == {}
