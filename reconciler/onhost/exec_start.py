@@ -6,10 +6,18 @@ systemd's rules for variables are those of systemd.service(5), tried with 252.
 from __future__ import annotations
 
 import json
+import pwd
 import re
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.onhost import inner_systemd, properties, servers, systemctl
+from reconciler.onhost import (
+    environment_file,
+    inner_systemd,
+    properties,
+    servers,
+    systemctl,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,21 +31,22 @@ _PROPERTIES = (
     "User",
     "Environment",
     "EnvironmentFiles",
+    "UnsetEnvironment",
 )
 _AS_IS = "no-env-expand"
 _SYSTEMD, _SERVICE = "org.freedesktop.systemd1", "org.freedesktop.systemd1.Service"
 _OBJECT = "/org/freedesktop/systemd1/unit/"
 
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}")
-_ALONE = re.compile(r"\$(\w+)")
+_ALONE = re.compile(r"\$(?![{$])(.*)", re.DOTALL)
 _PLAIN = re.compile(r"[\w@%+=:,./${}-]+")
-_COMMENTS = ("#", ";")
 
 
 class ExecStart(NamedTuple):
     """The program that a service starts and its words as they are `written`.
 
-    `how` is how systemd reads them, and `state` what beside them it says of the service.
+    `how` is how systemd reads them, `state` what beside them it says of the service, and `shared`
+    are the variables that it gives to every one.
     """
 
     name: str
@@ -45,10 +54,17 @@ class ExecStart(NamedTuple):
     written: list[str]
     how: list[str]
     state: State
+    shared: dict[str, str]
 
     def expanded(self) -> tuple[list[str], dict[str, str]]:
         """Read the words of the next start, and its variables; raise OSError for hidden ones."""
-        variables = dict(_environment(self.state))
+        variables = {
+            **self.shared,
+            **(_of_account(self.state["User"]) if self.scope == "system" else {}),
+            **dict(_environment(self.state)),
+        }
+        for name in properties.words(self.state["UnsetEnvironment"]):
+            variables.pop(name, None)
         is_as_is = _AS_IS in self.how
         return self.written if is_as_is else [*_expanded(self.written, variables)], variables
 
@@ -77,12 +93,22 @@ def read(name: str, scope: str) -> ExecStart | None:
     path, words, how = commands[0][:3]
     # What is in a container is found in there.
     program = path if inner_systemd.container(scope) else properties.found(path)
-    return ExecStart(name, scope, [program, *words[1:]], how, state)
+    shared = systemctl.variables(scope)
+    return ExecStart(name, scope, [program, *words[1:]], how, state, shared)
 
 
 def _label(name: str) -> str:
     """Write a unit's name as a part of an object's path."""
     return "".join(one if one.isascii() and one.isalnum() else f"_{ord(one):02x}" for one in name)
+
+
+def _of_account(user: str) -> dict[str, str]:
+    """The variables that a service with User= is given of that account."""
+    try:
+        one = pwd.getpwnam(user)
+    except KeyError:
+        return {}
+    return {"HOME": one.pw_dir, "USER": user, "LOGNAME": user, "SHELL": one.pw_shell}
 
 
 def _environment(state: State) -> Iterator[tuple[str, str]]:
@@ -91,19 +117,8 @@ def _environment(state: State) -> Iterator[tuple[str, str]]:
         yield word.partition("=")[::2]
     for path in properties.environment_files(state):
         with open(path, "rb") as file:
-            yield from _assigned(file.read(properties.FILE_LIMIT).decode("utf-8", "replace"))
-
-
-def _assigned(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.replace("\\\n", "").splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith(_COMMENTS):
-            yield name.strip(), _unquoted(value.strip())
-
-
-def _unquoted(value: str) -> str:
-    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return value[1:-1] if is_quoted else value
+            text = file.read(properties.FILE_LIMIT).decode("utf-8", "replace")
+        yield from environment_file.assigned(text)
 
 
 def _expanded(words: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
@@ -111,9 +126,17 @@ def _expanded(words: Iterable[str], variables: Mapping[str, str]) -> Iterator[st
     for word in words:
         alone = _ALONE.fullmatch(word)
         if alone:
-            yield from variables.get(alone[1], "").split()
+            yield from _words(variables.get(alone[1], ""))
         else:
             yield _VARIABLE.sub(lambda found: _value(found, variables), word)
+
+
+def _words(value: str) -> list[str]:
+    try:
+        return shlex.split(value)
+    except ValueError:
+        # A quote that is not closed; systemd takes it as it is, too.
+        return value.split()
 
 
 def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:

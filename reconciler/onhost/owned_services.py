@@ -127,7 +127,7 @@ def _properties(
 
 def _scrubbed(request: dict[str, Any], scope: str) -> list[str]:
     """List the variables that systemd gives to all services, and that this must not see."""
-    given = commands.pairs(systemctl.variables(scope))
+    given = systemctl.variables(scope)
     passing = process.passing(given, tuple(request["scrub"]), request.get("keep", ()))
     return sorted(given.keys() - passing.keys() - request["env"].keys())
 

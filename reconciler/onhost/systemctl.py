@@ -72,9 +72,9 @@ def show(scope: str, wanted: Iterable[str], names: Iterable[str], *, may_fail: b
     return run([*_systemctl(scope), *words], scope, may_fail=may_fail)
 
 
-def variables(scope: str) -> str:
-    """Return what is in the environment of every service, a line for each; raise HostProblem."""
-    return run([*_systemctl(scope), "show-environment"], scope)
+def variables(scope: str) -> dict[str, str]:
+    """Read what is in the environment of every service; raise HostProblem."""
+    return commands.pairs(run([*_systemctl(scope), "show-environment"], scope))
 
 
 def order(scope: str, verb: str, *words: str, may_fail: bool = False) -> None:

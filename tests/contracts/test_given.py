@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -269,20 +270,27 @@ async def test_variables_of_a_service_are_read_as_systemd_would(
 ) -> None:
     """Those of its files too; a variable alone is several words, and `$$` is a dollar."""
     environment = service.directory / "llm.env"
-    environment.write_text('# mine\nMORE="--cache-ram 0"\nLLAMA_ARG_CTX_SIZE=2048\n')
+    environment.write_text(
+        '# mine\nMORE="--cache-ram 0"\nLLAMA_ARG_CTX_SIZE=2048\n'
+        'ODD=--alias "a model" --alias \'it"s\'\n'
+        'HOME="/in\\"side" \'and\nmore\'\n'
+    )
     dropped = ["--cache-ram", "0", "--ctx-size", "4096"]
     kept = [word for word in service.argv if word not in dropped]
     lines = [
-        f"ExecStart={shlex.join(kept)} $MORE --alias a$$b",
+        f"ExecStart={shlex.join(kept)} $MORE $ODD --alias ${{HOME}} $GONE $ --alias a$$b",
         f"EnvironmentFile={environment}",
-        "Environment=LLAMA_ARG_CACHE_TYPE_K=q8_0",
+        "Environment=LLAMA_ARG_CACHE_TYPE_K=q8_0 GONE=1",
+        "UnsetEnvironment=GONE",
+        "User=root",
     ]
     booted.write("/run/systemd/system/m.service", "\n".join(["[Service]", *lines, ""]))
     booted.run("systemctl", "daemon-reload")
     found = await service.weights()
     assert (found.keepable, found.context) == (True, 2048)
     words = await service.words()
-    assert words[-4:] == ("--cache-ram", "0", "--alias", "a$b")
+    aliases = ["a model", 'it"s', '/in"sideand\nmore', "a$b"]
+    assert words[-10:] == ("--cache-ram", "0", *chain(*(("--alias", one) for one in aliases)))
     async with service.running():
         assert await service.words() == words
 

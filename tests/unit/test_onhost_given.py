@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVICE = {"do": "service-command", "name": "my-llm@1.service", "scope": "system"}
-SHOWN = {"MainPID": "0", "WorkingDirectory": "!/srv", "User": "", "Environment": ""}
+SHOWN = {
+    "MainPID": "0",
+    "WorkingDirectory": "!/srv",
+    "User": "",
+    "Environment": "",
+    "UnsetEnvironment": "",
+}
 
 
 class Systemd:

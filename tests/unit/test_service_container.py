@@ -18,7 +18,13 @@ from reconciler.onhost.serve import answer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STATE = {"MainPID": "0", "WorkingDirectory": "", "User": "", "Environment": "A=1"}
+STATE = {
+    "MainPID": "0",
+    "WorkingDirectory": "",
+    "User": "",
+    "Environment": "A=1",
+    "UnsetEnvironment": "",
+}
 ASKED = {"do": "service-command", "name": "llm.service", "scope": "system", "container": True}
 INSIDE = {"kind": "systemd", "name": "system/llm.service", "socket": ""}
 
@@ -38,7 +44,7 @@ class Podman:
 
     def _read(self, name: str, scope: str) -> ExecStart | None:
         state = {**STATE, "EnvironmentFiles": ""}
-        return ExecStart(name, scope, self.words, [], state) if self.words else None
+        return ExecStart(name, scope, self.words, [], state, {}) if self.words else None
 
     def _run(self, argv: list[str], _: float, __: Mapping[str, str]) -> Ended:
         self.asked.append(argv)
