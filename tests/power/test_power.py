@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.running import until
@@ -119,10 +121,12 @@ def test_a_silent_host_that_was_not_asked_to_go_down_is_unknown_without_a_witnes
 ) -> None:
     here.inventory(here.inferring)
     here.desire("off")
-    assert "does not answer" in here.apply(4)
+    # Whether the neighbour that looks for it gives up first is a matter of moments.
+    silent = re.compile("does not answer|No route to host")
+    assert silent.search(here.apply(4))
     seen = here.status()
     assert seen["power"] == "unknown"
-    assert "does not answer" in seen["power_evidence"]
+    assert silent.search(seen["power_evidence"])
 
 
 def test_a_watch_follows_the_file_and_gets_over_reboots_and_power_cuts(here: SleepingStack) -> None:

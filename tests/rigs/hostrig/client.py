@@ -333,7 +333,10 @@ def need_mode(mode: str) -> None:
 
 def _shown() -> list[str]:
     """The folders from which hosts run this checkout's engines; no host can do without its /usr."""
-    wanted = {rootfs.CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")}
+    environment = Path(sys.prefix)
+    # One that is a link is named as it is written, and found where that leads.
+    wanted = {rootfs.CHECKOUT, environment, environment.resolve(), Path(sys.base_prefix)}
+    wanted -= {Path("/usr")}
     return sorted(str(folder) for folder in wanted if not wanted & set(folder.parents))
 
 
