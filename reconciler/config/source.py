@@ -24,6 +24,7 @@ from reconciler.model.desired import Desired
 from reconciler.model.explanation import Written
 from reconciler.model.inventory import Inventory
 from reconciler.model.problem import nearest
+from reconciler.model.reason import Reason
 from reconciler.model.target import Provenance, Wanted
 
 if TYPE_CHECKING:
@@ -41,18 +42,24 @@ LARGEST = 2**20
 
 _UNCOMMITTED = {
     "not in git": (
-        "no git repository answers for both files; commit desired.yaml and inventory.yaml, or write"
-        " `saved` there"
+        "no git repository answers for both files",
+        "commit desired.yaml and inventory.yaml, or write `saved` there",
     ),
-    "untracked": "git has no commit of desired.yaml and inventory.yaml; add and commit both",
+    "untracked": (
+        "git has no commit of desired.yaml and inventory.yaml",
+        "add and commit both",
+    ),
     "modified": (
-        "desired.yaml or inventory.yaml is not as in commit {commit}; commit what changed, or check"
-        " it out again"
+        "desired.yaml or inventory.yaml is not as in commit {commit}",
+        "commit what changed, or check it out again",
     ),
 }
 _UNSIGNED = (
-    "git does not vouch for commit {commit}; sign it (`git commit -S`), or let git know whose"
-    " signature it is: `git verify-commit {commit}` says why"
+    "git does not vouch for commit {commit}",
+    (
+        "sign it (`git commit -S`), or let git know whose signature it is: `git verify-commit"
+        " {commit}` says why"
+    ),
 )
 
 _WAYS_OUT = {
@@ -208,15 +215,19 @@ class FileSource:
             objection=unfinished or self._objection(apply_from, traced),
         )
 
-    def _objection(self, apply_from: ApplyFrom, traced: git.Trace) -> str:
+    def _objection(self, apply_from: ApplyFrom, traced: git.Trace) -> Reason:
         """Why the files must not be applied as `apply_from` asks; empty when they may be."""
         if apply_from == "saved":
-            return ""
+            return Reason()
+        found, fix = traced.trouble.found, traced.trouble.fix
+        if not found and traced.state in _UNCOMMITTED:
+            found, fix = _UNCOMMITTED[traced.state]
+        elif not found and apply_from == "signed" and not self._is_signed(traced.commit):
+            found, fix = _UNSIGNED
         commit = traced.commit[:7]
-        found = traced.trouble or _UNCOMMITTED.get(traced.state, "").format(commit=commit)
-        if not found and apply_from == "signed" and not self._is_signed(traced.commit):
-            found = _UNSIGNED.format(commit=commit)
-        return f"desired.yaml says `apply_from: {apply_from}`, but {found}" if found else ""
+        found, fix = (text.format(commit=commit) for text in (found, fix))
+        says = f"desired.yaml says `apply_from: {apply_from}`, but {found}"
+        return Reason(says, fix) if found else Reason()
 
     def _is_signed(self, commit: str) -> bool:
         # The repository is that of the file itself, wherever a link to it lies.

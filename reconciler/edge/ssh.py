@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from reconciler.edge.loop_scope import LoopScope
     from reconciler.edge.ssh_destination import Destination
+    from reconciler.model.reason import Reason
 
 MOST_AT_ONCE = 10
 """How many connections are made at the same moment: from as many on, an sshd turns some away
@@ -220,7 +221,7 @@ class Connection:
                 await interpreter.ended.wait()
         self.trouble = self._said(interpreter.words)
 
-    def _said(self, words: str) -> str:
+    def _said(self, words: str) -> Reason:
         late = f"no answer in {CONNECT_SECONDS:.0f} s"
         return complaint(self.destination, words, "the connection ended" if self.stood else late)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model.reason import Reason
+
 if TYPE_CHECKING:
     from reconciler.edge.ssh_destination import Destination
 
@@ -30,15 +32,15 @@ REMEDIES = {
 """What to do, by a phrase of what was said."""
 
 
-def complaint(to: Destination, words: str, silence: str) -> str:
-    """Put into a sentence why a machine cannot be reached; `silence` stands for no words at all."""
+def complaint(to: Destination, words: str, silence: str) -> Reason:
+    """Put into words why a machine cannot be reached; `silence` stands for no words at all."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     what = lines[-1].rstrip(".") if lines else silence
     # What was tried stands in most of ssh's own words, and in none of ours.
     tried = "" if to.address == to.name or to.address in what else f" ({to.shown})"
     over = f"{to.name}{tried} cannot be reached over ssh: {what}"
     remedy = _remedy(lines, words)
-    return f"{over}; {remedy.format(to=to.shown, known=to.known)}" if remedy else over
+    return Reason(over, remedy.format(to=to.shown, known=to.known))
 
 
 def _remedy(lines: list[str], words: str) -> str:

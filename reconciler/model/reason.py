@@ -29,6 +29,11 @@ class Reason(str):
         return reason
 
     @classmethod
+    def of(cls, sentence: str) -> Self:
+        """Take a reason as it is; of any other sentence all is `found`."""
+        return sentence if isinstance(sentence, cls) else cls(sentence)
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, _type: object, _schema_of: object) -> CoreSchema:
         """Take a reason as it is, both parts as a host sends them, or a sentence."""
         sentence = core_schema.no_info_after_validator_function(cls, core_schema.str_schema())

@@ -24,7 +24,7 @@ class Provenance(Value):
     author: str = ""
     subject: str = ""
     trouble: Reason = Reason()
-    objection: str = ""
+    objection: Reason = Reason()
 
     def __str__(self) -> str:
         if self.state == "committed":

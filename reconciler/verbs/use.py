@@ -8,6 +8,7 @@ from reconciler.core import phrases
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.loop.survey import survey
 from reconciler.model.leasing import Released
+from reconciler.model.reason import Reason
 from reconciler.model.target import Provenance
 from reconciler.ports import Proposal
 from reconciler.render.documents import HostEnd, VerdictDocument
@@ -111,7 +112,7 @@ async def _approved(
     _refuse_what_git_refuses(wanted.provenance, proposal, commits=bool(message))
     caller.say(proposal.diff)
     # What git objects to is that the change is not committed yet.
-    quiet = wanted.provenance.model_copy(update={"objection": ""})
+    quiet = wanted.provenance.model_copy(update={"objection": Reason()})
     seen = await survey(app, wanted.model_copy(update={"provenance": quiet}))
     reasons = next(one.plan.refusals for one in seen if one.slice.host.name == proposal.host)
     if reasons:

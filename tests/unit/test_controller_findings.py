@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -97,11 +97,11 @@ def test_a_run_that_never_ended_is_named() -> None:
         ({"state": "modified"}, "note"),
         ({"state": "not in git"}, "note"),
         ({"state": "not in git", "trouble": "git refuses; say so"}, "note"),
-        ({"state": "untracked", "objection": "but"}, "wrong"),
+        ({"state": "untracked", "objection": Reason("but", "commit")}, "wrong"),
     ],
 )
 def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(
-    changed: dict[str, str], level: str
+    changed: dict[str, Any], level: str
 ) -> None:
     (found,) = findings.of_provenance(Provenance(**{**PROVENANCE.model_dump(), **changed}))
     assert (found.level, found.subject) == (level, "git")

@@ -324,6 +324,15 @@ def test_a_host_that_is_silent_is_named() -> None:
     )
 
 
+def test_a_host_that_says_why_it_cannot_be_looked_at_is_not_to_be_switched_on() -> None:
+    why = Reason("python3 there is 3.6", "install 3.9")
+    found = findings.of_silence(SLICE, why)
+    assert (found.found, found.fix) == (
+        "it cannot be inspected: python3 there is 3.6",
+        "install 3.9; then run this again",
+    )
+
+
 def test_a_person_reads_every_finding_with_its_fix() -> None:
     note = Finding(level="note", subject="git", found="f", fix="do it")
     wrong = Finding(

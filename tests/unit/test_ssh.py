@@ -80,7 +80,7 @@ def test_a_host_is_tried_again_however_often_it_could_not_be_reached(
     ],
 )
 def test_the_remedy_is_that_of_what_ended_it(words: str, remedy: str) -> None:
-    assert remedy in connection()._said(words)
+    assert remedy in connection()._said(words).fix
 
 
 def test_what_is_unknown_is_said_as_it_is() -> None:

@@ -35,6 +35,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.place import Door
+from reconciler.model.reason import Reason
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.target import Provenance
 
@@ -88,7 +89,8 @@ def slot_folders(slice_: Slice) -> tuple[str, ...]:
 def of_provenance(provenance: Provenance) -> Iterator[Finding]:
     """Yield what git does not know of the files."""
     if provenance.objection:
-        yield wrong("git", provenance.objection, "do what that says; until then nothing is applied")
+        why = provenance.objection
+        yield wrong("git", why.found, f"{why.fix}; until then nothing is applied")
     elif provenance.trouble:
         # Before the state: where git does not answer, `git init` would be the wrong advice.
         found = f"{provenance.trouble.found}, so nothing remembers what the files were"
@@ -150,12 +152,12 @@ def of_defect(host: str, found: str) -> Finding:
 
 def of_silence(slice_: Slice, reason: str) -> Finding:
     """Tell that a host cannot be looked at."""
-    host = slice_.host.name
-    found = f"it cannot be inspected: {reason}"
-    fix = f"switch it on, or correct `access:` of {host} in inventory.yaml; then run this again"
+    host, why = slice_.host.name, Reason.of(reason)
+    found = f"it cannot be inspected: {why.found}"
+    fix = why.fix or f"switch it on, or correct `access:` of {host} in inventory.yaml"
     # A host that should be off is rightly silent.
     judge = note if slice_.power in {"off", "suspend"} else wrong
-    return judge("access", found, fix, host)
+    return judge("access", found, f"{fix}; then run this again", host)
 
 
 def of_host(

@@ -10,13 +10,16 @@ from reconciler.model.findings import Finding, Subject
 from reconciler.model.machine import Machine
 from reconciler.model.observed import CLAIM, GPU, GUARDS, PORT, UNIT, AnyFactKey, Observed
 from reconciler.model.port import PortOwner
+from reconciler.model.reason import Reason
 from reconciler.model.spec import Kind, ModelSpec, Slice
 
 
 def of_what_is_unknown(keys: Iterable[AnyFactKey], observed: Observed) -> Iterator[Finding]:
     """Yield what could not be seen, once for each reason: one cause hides many facts."""
     for reason, key in _by_reason(keys, observed).items():
-        yield wrong("access", f"{key}: {reason}", "fix that, then run this again")
+        why = Reason.of(reason)
+        fix = why.fix or "fix that"
+        yield wrong("access", f"{key}: {why.found}", f"{fix}, then run this again")
 
 
 def _by_reason(keys: Iterable[AnyFactKey], observed: Observed) -> dict[str, AnyFactKey]:
