@@ -16,6 +16,11 @@ from reconciler.steps.shutdown import Shutdown
 from reconciler.steps.suspend import Suspend
 from reconciler.steps.wake import Sleeper, Wake
 
+ASLEEP = (
+    "it hears nothing, so it cannot be shut down from there; write `power: on` and apply that, then"
+    " `off`, or leave it asleep with `suspend`"
+)
+
 
 def power_recipe(
     change: PowerChange, wanted: Slice, stops: list[StopChange], observed: Observed
@@ -30,6 +35,8 @@ def power_recipe(
     if change.have == GOING_DOWN:
         wait = AwaitDown(host=change.host, ends=change.want, force=force)
         return Recipe((StepDraft(wait, cause),))
+    if change.have == "suspended":
+        return Recipe((), refusals=(f"power of {change.host} is suspended: {ASLEEP}",))
     names = _named(wanted, stops)
     own = _own_pids(change.host, names, observed)
     kind, able = (
