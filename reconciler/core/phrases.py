@@ -77,6 +77,14 @@ def quarantined(failure: Quarantine) -> str:
     return f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
 
 
+def way_out(failure: Quarantine, host: str) -> str:
+    """What to do about a wish that is left alone."""
+    first = "fix the cause and apply again"
+    if is_left(failure):
+        first = "write into desired.yaml what is to stay"
+    return f"{first}, or `reconciler retry {host}`"
+
+
 def lent(model_name: str, lease: Lease) -> str:
     """Who brought a model in, and what ends that."""
     if lease.term is None:

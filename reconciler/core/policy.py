@@ -52,9 +52,16 @@ class Aim:
         return phrases.quarantined(self.cause) if self.cause else ""
 
     @property
+    def refusal(self) -> str:
+        """The cause with what to do about it, as it refuses the wish in a plan."""
+        if isinstance(self.cause, Quarantine):
+            return f"{self.reason}; {phrases.way_out(self.cause, self.target.slice.host.name)}"
+        return self.reason
+
+    @property
     def instead(self) -> str:
         """Why something else than the wish is brought about, empty where nothing else is."""
-        return self.reason if self.acts else ""
+        return self.refusal if self.acts else ""
 
 
 def aim(

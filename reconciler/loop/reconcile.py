@@ -295,7 +295,7 @@ async def _healed(
     left = phrases.is_left(failure)
     message = aim.reason if left else "the wanted state failed before"
     why = () if left else (aim.reason,)
-    way = f"{_way_out(failure)}, or `reconciler retry {host}`"
+    way = phrases.way_out(failure, host)
     reasons = (*why, f"{_again(aim)}{way}")
     left_alone = HostVerdict(
         host=host, outcome="refused", message=message, reasons=reasons, log=failure.log
@@ -318,12 +318,6 @@ async def _healed(
 
 def _again(aim: Aim) -> str:
     return "" if aim.retry_at is None else f"it is tried again {said_time(aim.retry_at)}; "
-
-
-def _way_out(failure: Quarantine) -> str:
-    if phrases.is_left(failure):
-        return "write into desired.yaml what is to stay"
-    return "fix the cause and apply again"
 
 
 def _is_back(end: RunEnd, aim: Aim) -> bool:

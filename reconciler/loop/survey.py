@@ -45,9 +45,13 @@ class HostSurvey:
     @property
     def acts(self) -> bool:
         """Whether applying would do anything."""
-        # What keeps a wish away may still bring back last good, or free the host.
-        others = [reason for reason in self.plan.refusals if reason != self.instead]
-        return bool(self.plan.steps) and not others
+        return bool(self.plan.steps) and not self.refusals
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why nothing may be done, not even instead of the wish."""
+        # What keeps a wish away may still bring back last good, free the host, or lend it.
+        return tuple(reason for reason in self.plan.refusals if reason != self.instead)
 
     @property
     def shown(self) -> HostPlan:
@@ -152,7 +156,7 @@ def planned(
     """The plan of a host on its way to where it aims, with every reason why it must not run."""
     plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=prune)
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
-    because = (aim.reason,) if aim.reason else ()
+    because = (aim.refusal,) if aim.refusal else ()
     notes = (*starmap(phrases.lent, aim.lent.items()), *plan.notes)
     told = {"refusals": (*because, *reasons), "cause": aim.cause, "notes": notes, "lent": aim.lent}
     return plan.model_copy(update=told)

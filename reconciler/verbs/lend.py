@@ -106,13 +106,18 @@ def agreed(
 
     Raise NotApproved, or Refused where nothing may be done to one of these hosts.
     """
-    if reasons := [why for one in seen if one.plan.host in hosts for why in one.plan.refusals]:
+    if reasons := [why for one in seen if one.plan.host in hosts for why in _objections(one)]:
         raise Refused(f"nothing was changed: {'; '.join(reasons)}")
-    plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
+    plan = Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen))
     document = plan_document(plan)
     if any(one.acts for one in seen) and not caller.approve(document):
         raise NotApproved("nothing was changed: the plan was not approved")
     return document.hosts
+
+
+def _objections(seen: HostSurvey) -> tuple[str, ...]:
+    """Why what is asked for may not be done; that the file's wish failed keeps out nothing lent."""
+    return seen.refusals if seen.plan.mode == "lease" else seen.plan.refusals
 
 
 async def ends(app: Actor, proposal: Proposal) -> tuple[Released, ...]:

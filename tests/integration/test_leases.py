@@ -190,3 +190,16 @@ def test_without_a_gateway_a_person_takes_a_model_and_gives_it_back_sooner(here:
     back = here.run("use", "tiny-a", "--yes")
     assert (back.returncode, list(here.engines())) == (0, ["tiny-a"])
     assert "nothing to write" in back.stderr
+
+
+def test_a_person_takes_a_model_beside_what_the_file_wants_and_cannot_have(here: Stack) -> None:
+    here.inventory(', args: ["--threads", "many"]')
+    here.desire("tiny-b")
+    here.apply(3)
+    assert here.engines() == {}
+    took = here.run("use", "tiny-a", "--for", "1h", "--yes")
+    assert (took.returncode, list(here.engines())) == (0, ["tiny-a"]), took.stderr
+    # What failed is not tried again unasked, and how to ask is said.
+    refused = here.run("use", "tiny-b", "--yes")
+    assert (refused.returncode, list(here.engines())) == (4, ["tiny-a"])
+    assert "fix the cause and apply again, or `reconciler retry local`" in refused.stderr
