@@ -48,8 +48,9 @@ def written(content: bytes, after: str, *, is_tty: bool) -> list[tuple[str, str]
     A container with a terminal is told without frames.
     """
     parts = [content] if is_tty else _frames(content)
-    lines = [line for part in parts for line in part.decode("utf-8", "replace").splitlines()]
-    pairs = _told_apart(line.partition(" ") for line in lines)
+    # Only this ends a line: behind anything else stands no moment, but what a program wrote.
+    lines = [line for part in parts for line in part.decode("utf-8", "replace").split("\n")]
+    pairs = _told_apart(line.partition(" ") for line in lines if line)
     last = nanoseconds(after)
     return [(at, line.rstrip("\r")[:LINE_LIMIT]) for at, line in pairs if nanoseconds(at) > last]
 

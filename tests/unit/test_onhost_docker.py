@@ -289,3 +289,13 @@ def test_an_engine_that_accepts_and_never_answers_is_named_before_its_host_is_gi
         with pytest.raises(HostProblem, match=r"dockerd did not answer within 0.01 s"):
             docker_api.ask(place, "GET", "/containers/json", 0.01)
     assert docker_api.LOOK_SECONDS < READ_SECONDS
+
+
+def test_what_a_program_writes_in_the_middle_of_a_line_neither_ends_it_nor_dates_it() -> None:
+    moments = ("2026-11-30T10:00:01.5Z", "2026-11-30T10:00:01.6Z")
+    said = "10 %\r20 %\r2099-01-01T00:00:00Z \x0c\u2028 late"
+    content = "".join(f"{moment} {said}\r\n" for moment in moments).encode()
+    expected = [(moment, said) for moment in moments]
+    assert docker_log.written(content, "", is_tty=True) == expected
+    framed = b"\x01\0\0\0" + len(content).to_bytes(4, "big") + content
+    assert docker_log.written(framed, moments[0], is_tty=False) == expected[1:]
