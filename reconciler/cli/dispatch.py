@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from reconciler.verbs.context import Caller
     from reconciler.verbs.result import Show
 
-CLEAR = "\x1b[H\x1b[2J"
 ACTS = {
     "apply",
     "use",
@@ -104,10 +103,10 @@ def _follow(asked: argparse.Namespace, app: App) -> int:
 
 
 def _shower(asked: argparse.Namespace) -> Show:
-    clear = CLEAR if _redraws(asked) else ""
+    anew = _redraws(asked)
 
     def show(document: Value) -> bool:
-        return write(f"{clear}{rendered(asked, document, indent=None)}") == 0
+        return write(rendered(asked, document, indent=None), anew=anew) == 0
 
     return show
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 
 NOTHING_BEGUN = "quit at the question; nothing was started, and nothing was changed"
+CLEAR = "\x1b[H\x1b[2J"
+_ORDERS = re.compile(
+    r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
+"""What a terminal obeys in place of showing it, but for colours."""
+
 STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -53,12 +60,12 @@ def settle_streams() -> None:
     _put(sys.stderr, "")
 
 
-def write(text: str) -> int:
-    """Write to standard output; 1 when its reader is gone.
+def write(text: str, *, anew: bool = False) -> int:
+    """Write to standard output, `anew` on an empty screen; 1 when its reader is gone.
 
     Raise Unreachable when it cannot be written.
     """
-    error = _put(sys.stdout, text + "\n")
+    error = _put(sys.stdout, f"{CLEAR if anew else ''}{shown(text)}\n")
     if error is None:
         return 0
     # `reconciler logs | head` is no failure of ours.
@@ -72,7 +79,13 @@ def write(text: str) -> int:
 def say(line: str) -> None:
     """Write a line to standard error, if that can be written."""
     # A run that is under way does not end because its terminal is gone.
-    _put(sys.stderr, line + "\n")
+    _put(sys.stderr, shown(line) + "\n")
+
+
+def shown(text: str) -> str:
+    """Write so that it is shown what others would have a terminal do: engines, and file names."""
+    # As JSON has it, so that a document stays one.
+    return _ORDERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _put(stream: TextIO, text: str) -> OSError | None:
