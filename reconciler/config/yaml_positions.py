@@ -23,6 +23,8 @@ _BEGUN = {
     "could not find expected ':'": "expected `key: value` here, with a space after the colon",
     "but got '<stream end>'": "a list or mapping begins here and is never closed",
     "found unexpected end of stream": "a text in quotes begins here and is never closed",
+    "expected ',' or '}'": "the mapping that begins here lacks a comma, or } at its end",
+    "expected ',' or ']'": "the list that begins here lacks a comma, or ] at its end",
 }
 """What the parser says at the end of the file, and how a person would, at the beginning of what is
 not finished."""

@@ -148,7 +148,9 @@ def said(value: FactValue) -> str:
         case str():
             return value
         case Unit():
-            return f"runs (pid {value.identity.pid})"
+            # What its launcher waits to start again has no process now.
+            again = value.ended or "it waits to be started again"
+            return f"runs (pid {value.identity.pid})" if value.identity.pid else again
         case PortState():
             return _listener(value)
         case Health():

@@ -37,7 +37,11 @@ class FoundService(Value):
 
 
 class FoundServices(Value):
-    """The services of a host that were found, and the templates of some that have no instance."""
+    """The services of a host that were found, and the templates of some that have no instance.
+
+    `unseen` is why those of the system are not known, empty where they are.
+    """
 
     services: tuple[FoundService, ...]
     templates: tuple[str, ...] = ()
+    unseen: str = ""

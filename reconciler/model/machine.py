@@ -142,6 +142,7 @@ class Machine(Value):
     containers: tuple[FoundContainer, ...] = ()
     lxcs: tuple[FoundLxc, ...] = ()
     engines: tuple[ContainerEngine, ...] = ()
+    docker_host: str = ""
 
     def service_of(self, server: Server) -> Service | None:
         """The service that a model can be made of, None where a server is not held by one.

@@ -10,7 +10,7 @@ import socket
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 
-from reconciler.onhost import docker_dialect
+from reconciler.onhost import docker_dialect, files
 from reconciler.onhost.bounded import HEADERS, Bounded, TooLarge
 from reconciler.onhost.problem import HostProblem, explain
 
@@ -86,8 +86,10 @@ def ask(
             f"{engine.daemon} did not answer within {seconds:g} s ({place})"
         ) from None
     except PermissionError:
+        group = files.group(place) or "GROUP"
         raise HostProblem(
-            f"this account may not use {place}; add it to the group that owns the socket"
+            f"this account may not use {place}; `sudo usermod -aG {group} $USER` and a new login"
+            " let it in; members of that group may do what root may"
         ) from None
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise HostProblem(

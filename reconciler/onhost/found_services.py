@@ -33,19 +33,26 @@ Found = dict[str, Any]
 
 def services(_: dict[str, Any], __: str) -> dict[str, Any]:
     """Answer every such service of the system and of this account."""
-    listed = {scope: _listed(scope) for scope in ("system", "user")}
+    asked = {scope: _asked(scope) for scope in ("system", "user")}
+    listed = {scope: names for scope, (names, _) in asked.items()}
     found = [one for scope, names in listed.items() for one in _of_scope(names, scope)]
     templates = [name for names in listed.values() for name in _unused(names)]
-    return {"services": found, "templates": templates}
+    # An account need not have a systemd of its own.
+    return {"services": found, "templates": templates, "unseen": asked["system"][1]}
+
+
+def _asked(scope: str) -> tuple[list[str], str]:
+    """List the names of the services, with why they are not known where systemd does not say."""
+    try:
+        return _listed(scope), ""
+    except HostProblem as problem:
+        return [], str(problem)
 
 
 def _listed(scope: str) -> list[str]:
-    """List the names of the services that systemd has or could load, none without a systemd."""
+    """List the names of the services that systemd has or could load; raise HostProblem."""
     ways = (["list-unit-files"], ["list-units", "--all"])
-    try:
-        texts = [systemctl.run(["systemctl", f"--{scope}", *way, *_PLAIN], scope) for way in ways]
-    except HostProblem:
-        return []
+    texts = [systemctl.run(["systemctl", f"--{scope}", *way, *_PLAIN], scope) for way in ways]
     names = (line.split()[0] for text in texts for line in text.splitlines() if line.strip())
     return list(dict.fromkeys(name for name in names if name.endswith(".service")))
 

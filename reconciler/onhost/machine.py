@@ -69,6 +69,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "containers": containers,
         "lxcs": lxcs,
         "engines": container_engine.engines(sockets),
+        "docker_host": os.environ.get("DOCKER_HOST", ""),
         "weights": found.files,
         "cut": found.cut,
         "folders": [_folder(files.absolute(one, directory)) for one in request.get("folders", ())],

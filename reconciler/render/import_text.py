@@ -28,7 +28,10 @@ def _row(row: dict[str, Any], look: Look) -> Iterator[str]:
 
 def _rest(document: dict[str, Any], look: Look) -> Iterator[str]:
     if document["plan"] is None:
-        yield f"No model was found by `{document['source']}`, so nothing was written."
+        yield (
+            f"No model was found by `{document['source']}`, so nothing was written;"
+            " `reconciler init DIR` looks for all that serves, and for GGUF files."
+        )
         return
     directory = shlex.quote(document["directory"])
     yield f"Wrote {', '.join(document['files'])} in {directory}: {document['git']}."

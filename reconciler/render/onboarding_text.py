@@ -60,6 +60,8 @@ def applying(document: dict[str, Any], directory: str) -> Iterator[str]:
     in_the_way = any(host["refusals"] for host in document["plan"]["evidence"]["hosts"])
     if document["served"] and not in_the_way and not _has_steps(document):
         yield "  # It changes nothing: what runs now is what a start that fails goes back to."
+    if in_the_way and not document.get("steps"):
+        yield "  # It is refused until what the plan names above is out of the way."
     yield f"  reconciler apply --state {directory}"
 
 

@@ -23,7 +23,12 @@ from reconciler.verbs.past import told
 from reconciler.verbs.result import Outcome
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
-PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
+PLACES = (
+    "models.NAME.",
+    "hosts.NAME.",
+    *(f"models.NAME.{role}." for role in ("engine", "launcher")),
+    *(f"hosts.NAME.{role}." for role in ("access", "power", "gpu")),
+)
 SUBJECTS = (
     "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key"
     " such as models.NAME.port"

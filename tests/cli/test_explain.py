@@ -55,6 +55,7 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("gemma3", "  wanted          active\n"),
         ("gemma3", "defined as      llamacpp (binary llama-server, weights /w.gguf, context 2048"),
         ("local", "  next            nothing: "),
+        ("socket", "key models.NAME.launcher.socket\n"),
         ("StartFailed", "  to do           read its last words."),
         (
             "await_vram",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core import phrases
 from reconciler.core.report.explain import of_host, of_model, of_reason, of_run, of_step
 from reconciler.edge.error_pages import reasons
 from reconciler.loop.survey import HostSurvey
@@ -29,6 +30,7 @@ from tests.casefile import (
 from tests.casework import looked
 from tests.rules.test_errors import said
 from tests.rules.tree import for_each
+from tests.sample_worlds import unit
 
 
 def says(explanation: Explanation) -> dict[str, str]:
@@ -265,3 +267,11 @@ def test_an_option_that_is_off_or_left_to_the_driver_is_not_told(
     given = model.model_copy(update={"launcher": Kind(kind="systemd", options=options)})
     told = says(of_model(seen.slice, given, seen.observed, seen.hints, seen.plan))
     assert f"run by systemd ({said}), port" in told["defined as"]
+
+
+def test_what_waits_to_be_started_again_has_no_process_to_name() -> None:
+    assert (
+        phrases.said(unit("a", pid=0, ended="it ended with status 1")) == "it ended with status 1"
+    )
+    assert phrases.said(unit("a", pid=0)) == "it waits to be started again"
+    assert phrases.said(unit("a", pid=7)) == "runs (pid 7)"

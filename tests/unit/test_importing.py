@@ -115,6 +115,9 @@ def test_it_is_said_why_no_container_is_seen() -> None:
     (row,) = reported(containers(machine()), machine()).rows
     assert (row.became, row.why) == ("left out", "none of docker or podman listens here")
     assert "DOCKER_HOST=unix:///PATH" in row.instead
+    elsewhere = machine(docker_host="tcp://10.0.0.9:2375")
+    (row,) = reported(containers(elsewhere), elsewhere).rows
+    assert "nor at DOCKER_HOST=tcp://10.0.0.9:2375, which has to be unix:///PATH" in row.why
     closed = ContainerEngine(socket=SOCKET, usual=True, usable=False, group="docker")
     seen = machine(user="ann", engines=(closed, closed.model_copy(update={"usable": True})))
     (row,) = reported(containers(seen), seen).rows
@@ -150,7 +153,8 @@ def test_the_text_says_what_to_do_and_ends_with_the_plan_or_with_nothing_written
         "left out  container a: image x",
         "          do: make it again",
         "",
-        "No model was found by `reconciler import docker`, so nothing was written.",
+        "No model was found by `reconciler import docker`, so nothing was written;"
+        " `reconciler init DIR` looks for all that serves, and for GGUF files.",
     ]
 
 

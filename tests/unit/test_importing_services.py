@@ -42,6 +42,14 @@ def test_a_service_becomes_a_model_that_is_started_and_stopped_as_it_is(tmp_path
     assert "active: []" in (tmp_path / "desired.yaml").read_text()
 
 
+def test_it_is_said_why_the_services_of_the_system_are_not_known() -> None:
+    told = FoundServices(services=(), unseen="systemctl refused: Host is down")
+    seen = machine(user="root")
+    (row,) = reported(services(told, seen, as_flags), seen).rows
+    assert row.why == "its services are not known: systemctl refused: Host is down"
+    assert "`systemctl is-system-running` says" in row.instead
+
+
 def test_an_instance_is_named_by_itself_and_variables_stand_for_flags(tmp_path: Path) -> None:
     one = found("llm@chat.service", flags=(), variables={"LLAMA_ARG_MODEL": "/srv/chat.gguf"})
     (model,) = read_back(report(one), tmp_path).values()

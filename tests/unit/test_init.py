@@ -87,6 +87,16 @@ def test_where_the_plan_is_empty_it_is_said_what_applying_it_is_for() -> None:
 
 
 @pytest.mark.usefixtures("_plan_elsewhere")
+def test_where_the_plan_is_refused_applying_it_waits_for_what_is_in_the_way() -> None:
+    said = "  # It is refused until what the plan names above is out of the way.\n"
+    refused: dict[str, Any] = {"hosts": [], "evidence": {"hosts": [{"refusals": [{}]}]}}
+    assert init_text(begun(plan=refused)).endswith(f"{said}  reconciler apply --state /s")
+    # A step says already what to end.
+    ended = [{"command": "kill 9", "why": []}]
+    assert said not in init_text(begun(plan=refused, steps=ended))
+
+
+@pytest.mark.usefixtures("_plan_elsewhere")
 def test_what_serves_and_is_no_model_is_noted_and_the_models_there_wait_for_a_choice() -> None:
     told = init_text(begun(served=[], notes=["pid 812 serves weights that could not be seen."]))
     assert "\nNote: pid 812 serves weights that could not be seen.\n" in told

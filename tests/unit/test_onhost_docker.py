@@ -267,7 +267,7 @@ def test_why_no_engine_answers_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(HostProblem, match=r"did not answer within 0.01 s"):
             docker_api.ask(str(place), "GET", "/", 0.01)
         monkeypatch.setattr(docker_api, "_exchanged", refused)
-        with pytest.raises(HostProblem, match="add it to the group"):
+        with pytest.raises(HostProblem, match=r"`sudo usermod -aG \w+ \$USER` and a new login"):
             docker_api.ask(str(place), "GET", "/", 0.01)
 
 

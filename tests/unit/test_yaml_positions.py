@@ -120,6 +120,16 @@ DEEP = b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2)
             "this is not YAML: a list or mapping begins here and is never closed",
         ),
         (
+            b"a: 1\nb: {c: {d: x}\ne: 2\n",
+            (2, 4),
+            "this is not YAML: the mapping that begins here lacks a comma, or } at its end",
+        ),
+        (
+            b"a: 1\nb: [x\nc: 2\n",
+            (2, 4),
+            "this is not YAML: the list that begins here lacks a comma, or ] at its end",
+        ),
+        (
             b"a: 1\nb:x\n",
             (2, 1),
             "this is not YAML: expected `key: value` here, with a space after the colon",

@@ -29,13 +29,19 @@ def _unseen(machine: Machine) -> Iterator[ImportRow]:
     if not machine.engines and not machine.containers:
         yield _of_engine(
             machine.name,
-            "none of docker or podman listens here",
+            f"none of docker or podman listens {_places(machine)}",
             "start it, or set DOCKER_HOST=unix:///PATH to where it listens",
         )
     for engine in machine.engines:
         if not engine.usable:
             why = f"{machine.user} may not use it, so its containers are not seen"
             yield _of_engine(engine.socket, why, engine.letting_in(machine.user))
+
+
+def _places(machine: Machine) -> str:
+    # What it means is worth a look first: it may be of another machine, or mistyped.
+    named = machine.docker_host
+    return f"here, nor at DOCKER_HOST={named}, which has to be unix:///PATH" if named else "here"
 
 
 def _of_engine(where: str, why: str, instead: str) -> ImportRow:

@@ -44,7 +44,21 @@ def services(found: FoundServices, machine: Machine, as_flags: AsFlags) -> Impor
     named = {one.service for one in found.services}
     units += [_by_script(server, machine) for server in _others(machine, named)]
     rows = [row for one in found.services for row in _left_out(one)]
-    return Imported(tuple(units), (*rows, *map(_template, found.templates)))
+    return Imported(
+        tuple(units), (*_unseen(found, machine), *rows, *map(_template, found.templates))
+    )
+
+
+def _unseen(found: FoundServices, machine: Machine) -> Iterator[ImportRow]:
+    """Yield why services of the host's systemd are not seen."""
+    if found.unseen:
+        yield ImportRow(
+            where=machine.name,
+            key="systemd",
+            became="left out",
+            why=f"its services are not known: {found.unseen}",
+            instead="import again where systemd answers: `systemctl is-system-running` says",
+        )
 
 
 def _others(machine: Machine, named: set[Service]) -> Iterator[Server]:
