@@ -14,6 +14,7 @@ from reconciler.model.machine import (
     Server,
     WeightsFile,
 )
+from reconciler.model.reason import Reason
 
 
 def machine(**changed: Any) -> Machine:
@@ -37,7 +38,7 @@ def server(**changed: Any) -> Server:
 def lxc(**changed: Any) -> FoundLxc:
     fields: dict[str, Any] = {
         "pid": 812, "kind": "lxc", "name": "web", "service": "", "whole": True, "network": "host",
-        "definition": "/var/lib/lxc/web/config", "boots": False,
+        "boots": Reason(),
         "files": (ContainerFile(inside="/m/a.gguf", outside="/srv/a.gguf"),),
     }  # fmt: skip
     return FoundLxc(**fields | changed)

@@ -347,6 +347,7 @@ class Binary(Value):
     """A program file that a unit runs.
 
     `key` is what makes it want an API key, empty where nothing does or that is not known.
+    `autostart` is what starts it by itself when its host boots, and what ends that.
     """
 
     path: str
@@ -354,6 +355,7 @@ class Binary(Value):
     size: int = 0
     modified_ns: int = 0
     key: str = ""
+    autostart: Reason = Reason()
 
 
 class Flags(Value):

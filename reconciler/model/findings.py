@@ -28,6 +28,7 @@ Subject: TypeAlias = Literal[
     "key",
     "engine",
     "containers",
+    "boot",
     "client",
 ]
 

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Any
 from reconciler.onhost import (
     containers,
     found_containers,
+    inner_systemd,
     lxc,
     lxc_words,
     procfs,
     servers,
     services,
+    systemctl,
 )
 from reconciler.onhost.places import Place
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import HostProblem, Objection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reconciler.onhost.lxc_files import LxcFile
+    from reconciler.onhost.lxc_words import Keeper
 
 _KEEPERS = {"LXC": "lxc", "Proxmox VE": "pct"}
 _SYSTEMD = "systemd"
-_AT_BOOT = ("lxc.start.auto", "onboot")
 _EPHEMERAL = "lxc.ephemeral"
 _ON = "1"
 
@@ -73,8 +75,7 @@ def _described(server: Found, proc: str) -> Found | None:
         "service": service,
         "whole": pid == init["pid"],
         "network": "own" if file.network else "host",
-        "definition": file.path,
-        "boots": _boots(file),
+        "boots": _boots(keeper, file, service).parts,
         "files": found_containers.files(words, Place(keeper.name, file.mounts, file.root)),
     }
 
@@ -92,9 +93,14 @@ def _comes_with(init: int, pid: int, proc: str) -> bool:
     return pid == init or is_below
 
 
-def _boots(file: LxcFile) -> bool:
-    """Whether a container is started when its host boots."""
-    return any(file.value(key) == _ON for key in _AT_BOOT)
+def _boots(keeper: Keeper, file: LxcFile, service: str) -> Objection:
+    """Tell what starts a container, and so what is in it, when its host boots."""
+    whole = lxc.autostart(keeper, file)
+    if not (whole and service):
+        return whole
+    found = f"{whole.found}, and {service} with it where it is enabled there"
+    scope = inner_systemd.scope(keeper.name)
+    return Objection(found, systemctl.typed(scope, f"disable {service}"))
 
 
 def as_reached(server: Found, units: Iterable[Found], proc: str = "/proc") -> Found:

@@ -41,8 +41,16 @@ def look(one: dict[str, str]) -> dict[str, Any]:
         "path": keeper.name,
         "problem": _barred(keeper, file, one).parts,
         "modified_ns": modified_ns,
+        "autostart": autostart(keeper, file).parts if file else NO_OBJECTION.parts,
     }
     return {"binary": binary, "unit": unit}
+
+
+def autostart(keeper: Keeper, file: LxcFile) -> Objection:
+    """Tell that a container is started when its host boots, and what ends that; "" if it is not."""
+    if not file.autostarts:
+        return NO_OBJECTION
+    return Objection(f"{keeper.what} is started at boot", keeper.letting_be)
 
 
 def start(request: dict[str, Any], directory: str) -> dict[str, Any]:

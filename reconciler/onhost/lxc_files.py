@@ -21,6 +21,7 @@ FILE_LIMIT = 1024 * 1024
 _LINE = re.compile(r"\s*([\w.]+)\s*[=:]\s*(.*?)\s*")
 _NETWORK = re.compile(r"lxc\.net\.\d+\.type|net\d+")
 _HOST = "none"
+_AT_BOOT, _ON = ("lxc.start.auto", "onboot"), "1"
 _MOUNT_POINT = re.compile(r"mp\d+")
 _ROOT_KEYS = ("lxc.rootfs.path", "rootfs")
 _PENDING = "pve:pending]"
@@ -42,6 +43,11 @@ class LxcFile(NamedTuple):
     def value(self, key: str) -> str:
         """Return the last value of a key, "" without one."""
         return next((value for name, value in reversed(self.keys) if name == key), "")
+
+    @property
+    def autostarts(self) -> bool:
+        """Whether it is started when its host boots."""
+        return any(self.value(key) == _ON for key in _AT_BOOT)
 
     @property
     def console(self) -> str:

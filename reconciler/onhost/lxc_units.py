@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from reconciler.onhost import given, inner_systemd, lxc, lxc_words, service_log, systemctl, systemd
-from reconciler.onhost.problem import HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem
 
 BOOT_SECONDS = 50.0
 """How long a container may take until its systemd answers."""
@@ -26,13 +26,25 @@ def _look(one: dict[str, str]) -> dict[str, Any]:
     whole = lxc.look(one)
     if not one["service"]:
         return whole
+    binary = whole["binary"]
     if whole["unit"] is None:
         # What is in it is seen once it runs.
-        return {"binary": {**whole["binary"], "path": one["service"]}, "unit": None}
+        unseen = {"path": one["service"], "autostart": NO_OBJECTION.parts}
+        return {"binary": {**binary, **unseen}, "unit": None}
     seen: dict[str, Any] = systemd.look(one["service"], inner_systemd.scope(one["name"]))
-    barred = whole["binary"]["problem"]
-    problem = barred if barred["found"] else seen["binary"]["problem"]
-    return {**seen, "binary": {**seen["binary"], "problem": problem}}
+    inner = seen["binary"]
+    told = {"problem": inner["problem"], "autostart": _both(binary, inner, one["service"])}
+    if binary["problem"]["found"]:
+        told["problem"] = binary["problem"]
+    return {**seen, "binary": {**inner, **told}}
+
+
+def _both(outer: dict[str, Any], inner: dict[str, Any], service: str) -> dict[str, str]:
+    """Tell that a service is started at boot: if its container is, and it is enabled there."""
+    first, then = outer["autostart"], inner["autostart"]
+    if not (first["found"] and then["found"]):
+        return NO_OBJECTION.parts
+    return {"found": f"{first['found']}, and {service} with it", "fix": then["fix"]}
 
 
 def start(request: dict[str, Any], directory: str) -> dict[str, Any]:

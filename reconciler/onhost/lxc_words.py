@@ -24,8 +24,9 @@ _GROUP = re.compile(r".*?/lxc(?:\.payload\.|/)[^/]+")
 class Keeper(NamedTuple):
     """How one container is asked for and spoken of.
 
-    `file` says how it is made, `own` is what LXC reads, which need not be there yet. The path of a
-    log follows `logging`, where it takes one, and a number of seconds `shutdown`.
+    `file` says how it is made, `own` is what LXC reads, which need not be there yet; `letting_be`
+    keeps it down when its host boots. The path of a log follows `logging`, where it takes one, and
+    a number of seconds `shutdown`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Keeper(NamedTuple):
     listing: str
     aloud: str
     on_host: str
+    letting_be: str
     start: list[str]
     logging: list[str]
     shutdown: list[str]
@@ -65,6 +67,8 @@ def _of_lxc(name: str, own: str) -> Keeper:
         listing="`lxc-ls`",
         aloud=f"`lxc-start -F -n {name}`",
         on_host="`lxc.net.0.type = none`",
+        # A file that is newer than its init is taken for another definition.
+        letting_be=f"`lxc.start.auto = 0` in {own}, written while it is stopped",
         start=["lxc-start", "-n", name],
         logging=["-l", "ERROR", "-o"],
         shutdown=["lxc-stop", "-n", name, "--nokill", "-t"],
@@ -89,6 +93,7 @@ def _of_proxmox(name: str, own: str) -> Keeper:
         listing="`pct list`",
         aloud=f"`pct start {name} --debug`",
         on_host="`lxc.net.0.type: none` in place of each net0:",
+        letting_be=f"`pct set {name} --onboot 0`",
         start=["pct", "start", name],
         logging=[],
         shutdown=["pct", "shutdown", name, "--timeout"],

@@ -37,6 +37,7 @@ PROPERTIES = (
     "Environment",
     "NeedDaemonReload",
     "Transient",
+    "UnitFileState",
     *properties.OWN_FILES,
     *results.PROPERTIES,
 )

@@ -191,11 +191,20 @@ def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
         "size": 0,
         "modified_ns": _modified_ns(state),
         "key": properties.key_source(state),
+        "autostart": _autostart(name, scope, state).parts,
     }
     # The links of a container's files lead elsewhere from here.
     is_here = properties.sees_its_host(path, state) and not inner_systemd.container(scope)
     is_hidden = barred or not is_here
     return answer if is_hidden else {**answer, **_looked_at(path, name, state)}
+
+
+def _autostart(name: str, scope: str, state: State) -> Objection:
+    """Tell that a service is started when its systemd is, and what ends that; "" if it is not."""
+    if state["UnitFileState"] != "enabled":
+        return NO_OBJECTION
+    when = "with the systemd of its user" if scope == "user" else "at boot"
+    return Objection(f"{name} is started {when}", systemctl.typed(scope, f"disable {name}"))
 
 
 def _looked_at(path: str, name: str, state: State) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Mark
 from tests import running
 from tests.contracts.places import LxcPlace, lxc_containers
+from tests.rig import value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,6 +50,18 @@ async def test_a_container_that_is_locked_is_neither_started_nor_ended(
     with pytest.raises(DriverError, match=locked):
         await container.launcher.start(container.wanted, MARK)
     assert await container.ours() == []
+
+
+async def test_a_container_that_is_started_at_boot_is_told_with_what_ends_that(
+    container: LxcPlace, pct: Pct
+) -> None:
+    identity = await container.started(running.SLEEPER)
+    assert value(await container.launcher.binary(container.wanted)).autostart == ""
+    pct.add(container.name, "onboot: 1\n")
+    assert value(await container.launcher.binary(container.wanted)).autostart == (
+        f"CT {container.name} is started at boot; `pct set {container.name} --onboot 0`"
+    )
+    await container.stop(identity, 5)
 
 
 async def test_what_the_cluster_is_asked_for_is_waited_for(container: LxcPlace, pct: Pct) -> None:

@@ -74,7 +74,7 @@ def test_a_service_in_a_container_of_proxmox_is_kept_as_it_is(pct: Pct, tmp_path
         until(here.listens)
         inventory = begun(here)
         assert f"launcher: {{kind: pct, ct: {here.name}, service: llm.service}}" in inventory
-        assert f"`pct exec {here.name} -- systemctl disable llm.service`" in inventory
+        assert f"`lxc-attach -n {here.name} -- systemctl disable llm.service`" in inventory
         assert f"weights: /models/{here.weights.name}" in inventory
         assert "lies inside" not in inventory
     pct.remove(here.name)

@@ -15,6 +15,7 @@ from reconciler.edge.clock import SystemClock
 from reconciler.model.found_container import ContainerFile
 from reconciler.model.machine import DeviceNode, FoundCard, Machine
 from reconciler.model.origin import Container, Service
+from reconciler.model.reason import Reason
 from tests.machines import file, lxc, machine, server
 from tests.rules.tree import ROOT
 
@@ -148,7 +149,11 @@ CASES = {
             lxcs=(
                 lxc(
                     whole=False,
-                    boots=True,
+                    boots=Reason(
+                        "container web is started at boot",
+                        "`lxc.start.auto = 0` in /var/lib/lxc/web/config, written while it is"
+                        " stopped",
+                    ),
                     files=(ContainerFile(inside="/m/g.gguf", outside=GEMMA.path),),
                 ),
                 lxc(
@@ -157,7 +162,11 @@ CASES = {
                     name="101",
                     service="llama.service",
                     network="own",
-                    boots=True,
+                    boots=Reason(
+                        "CT 101 is started at boot, and llama.service with it where it is enabled"
+                        " there",
+                        "`lxc-attach -n 101 -- systemctl disable llama.service`",
+                    ),
                     files=(ContainerFile(inside="/opt/q.gguf", outside=""),),
                 ),
             ),

@@ -161,6 +161,15 @@ def test_a_service_with_an_unnamed_key_is_mentioned() -> None:
     )
 
 
+def test_what_starts_a_unit_at_boot_is_mentioned_with_what_ends_that() -> None:
+    starts = Reason("CT 101 is started at boot", "`pct set 101 --onboot 0`")
+    binary = Binary(path="/opt/llama-server", autostart=starts)
+    observed = world(SLICE).predicting("test", {BINARY(HOST, "a"): binary})
+    (found,) = Case(observed, machine(folders=PLACES)).found()
+    assert (found.level, found.subject, found.model, found.fix) == ("note", "boot", "a", starts.fix)
+    assert found.found == "CT 101 is started at boot, whatever desired.yaml says"
+
+
 DEAF = Reason(
     "Wake-on-LAN is off at eth0 of box",
     "`sudo ethtool -s eth0 wol g` there arms it until the next boot",

@@ -89,7 +89,7 @@ def test_a_service_of_a_container_s_systemd_is_the_model(host: Host) -> None:
         "kind": "pct", "ct": 101, "service": "llama.service", "network": "own",
     }  # fmt: skip
     (remark,) = kept.remarks
-    assert "`pct exec 101 -- systemctl disable llama.service`" in remark
+    assert "`lxc-attach -n 101 -- systemctl disable llama.service`" in remark
 
 
 def test_what_another_init_or_a_script_started_comes_with_its_container(host: Host) -> None:
@@ -169,4 +169,3 @@ def test_of_two_servers_of_one_container_neither_is_a_model() -> None:
     assert seen(lxcs=both).lxc_of(server()) is None
     apart = (unit(service="a.service"), unit(pid=813, service="b.service"))
     assert seen(lxcs=apart).lxc_of(server()) == apart[0]
-    assert "`lxc-attach -n web -- systemctl disable a.service`" in apart[0].letting_be

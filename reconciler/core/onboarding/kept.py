@@ -111,11 +111,7 @@ def _of_lxc(one: FoundLxc) -> Iterator[str]:
     if not one.service and not one.whole:
         yield f"{one.container} is started and stopped as a whole: the server has to come with it."
     if one.boots:
-        beside = f", and {one.service} with it where it is enabled there" if one.service else ""
-        yield (
-            f"{one.container} is started at boot{beside}; to leave that to reconciler when it runs:"
-            f" {one.letting_be}."
-        )
+        yield f"{one.boots.found}; to leave that to reconciler when it runs: {one.boots.fix}."
     yield from _unreached(one)
 
 

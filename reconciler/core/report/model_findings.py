@@ -17,6 +17,9 @@ def of_model(host: str, model: ModelSpec, observed: Observed) -> Iterator[Findin
     """Yield what would keep a model from starting, and what its engine says that is not wanted."""
     binary = observed.value(BINARY(host, model.name))
     weights = observed.value(WEIGHTS(host, model.name))
+    if binary is not None and binary.autostart:
+        found = f"{binary.autostart.found}, whatever desired.yaml says"
+        yield note("boot", found, binary.autostart.fix)
     yield from _program(model, binary, observed.value(FLAGS(host, model.name)))
     if weights is not None:
         yield from _weights(model, weights)
