@@ -14,7 +14,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from reconciler.onhost import procfs
+from reconciler.onhost import permissions, procfs
 from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
@@ -256,13 +256,17 @@ def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
     return {"path": path, "problem": {"found": found, "fix": fix}, "size": 0, "modified_ns": 0}
 
 
-def place(path: str, folder: bool, *, written: bool = False) -> dict[str, Any]:
-    """Answer in words why a file or a folder cannot be read, or written, empty when it can."""
+def place(path: str, folder: bool, *, written: bool = False, pid: int = 0) -> dict[str, Any]:
+    """Answer in words why a file or a folder cannot be read, or written, empty when it can.
+
+    Nor written by the process `pid`, where that is none.
+    """
     reason = _unreadable(path, folder)
     if reason or not written:
         return {"problem": f"{path} cannot be read{reason}" if reason else ""}
-    barred = f"{path} cannot be written by this user; check its permission bits"
-    return {"problem": "" if os.access(path, os.W_OK) else barred}
+    if not os.access(path, os.W_OK):
+        return {"problem": f"{path} cannot be written by this user; check its permission bits"}
+    return {"problem": permissions.barred(path, pid) if pid else ""}
 
 
 def _unreadable(path: str, folder: bool) -> str:

@@ -43,8 +43,10 @@ def of_container(request: dict[str, Any], _: str) -> dict[str, Any]:
         "variables": _of_flags(set_here),
         "directory": config["WorkingDir"] or "/",
         "reached": [one["Destination"] for one in seen["Mounts"] if one.get("Source")],
+        "read_only": [one["Destination"] for one in seen["Mounts"] if not one.get("RW", True)],
         "user": _other(config["User"].partition(":")[0]),
         "apart": seen["HostConfig"]["NetworkMode"] != "host",
+        "pid": int(seen["State"]["Pid"]),
         "adding": f"make container {name} again with these words at the end of its command: `",
     }
 

@@ -80,8 +80,8 @@ def _port(request: Request, directory: str) -> Request:
 
 
 def _place(request: Request, directory: str) -> Request:
-    written = bool(request.get("written"))
-    return files.place(_path(request, directory), request["folder"], written=written)
+    written, pid = bool(request.get("written")), int(request.get("pid", 0))
+    return files.place(_path(request, directory), request["folder"], written=written, pid=pid)
 
 
 def _path(request: Request, directory: str) -> str:

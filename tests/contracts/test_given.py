@@ -314,6 +314,40 @@ async def test_slot_files_of_another_account_come_back_too(
         assert [slot["outcome"] for slot in evidence["slots"]] == ["proven"]
 
 
+async def test_a_folder_that_it_may_only_read_keeps_no_conversation(
+    container: GivenRig, docker: Dockerd
+) -> None:
+    kept = container.directory / "kept"
+    mounts = [f"{container.directory}:/models:ro", f"{kept}:/kv:ro"]
+    docker.create("glm", container.argv, container.directory, mounts)
+    found = await container.weights()
+    assert (found.keepable, found.unkept, found.remedy) == (
+        False,
+        "/kv/theirs is read-only in the container",
+        "mount it without `:ro`",
+    )
+    docker.create(
+        "glm", container.argv, container.directory, [*mounts, f"{kept}/theirs:/kv/theirs"]
+    )
+    assert (await container.weights()).keepable
+
+
+async def test_a_folder_that_its_account_may_not_write_into_is_named_with_what_lets_it(
+    container: GivenRig, docker: Dockerd
+) -> None:
+    container.directory.chmod(0o755)
+    kept = container.directory / "kept"
+    mounts = [f"{container.directory}:/models:ro", f"{kept}:/kv"]
+    docker.create("glm", container.argv, container.directory, mounts, user="65534:65534")
+    async with container.running():
+        found = await container.weights()
+        folder = f"{kept}/theirs"
+        said = f"{folder} cannot be written by user 65534, as whom it runs; `chown 65534 {folder}`"
+        assert (found.keepable, found.unkept) == (False, f"{said} lets it")
+        os.chown(folder, 65534, 65534)
+        assert (await container.weights()).keepable
+
+
 @pytest.mark.parametrize("server", SERVERS[1:], ids=str)
 async def test_a_conversation_of_an_upstream_server_survives_a_restart(
     service: GivenRig, server: Server

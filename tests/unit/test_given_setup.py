@@ -47,6 +47,17 @@ def test_variables_are_flags_and_those_of_the_command_line_win() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reached", "is_read_only"), [(("/", "/srv"), True), (("/srv/kv",), False)]
+)
+def test_a_folder_that_it_may_only_read_keeps_nothing(
+    reached: tuple[str, ...], is_read_only: bool
+) -> None:
+    _, *why, _ = read("llama-server", *KEEPS, reached=reached, read_only=("/srv",))
+    said = ["/srv/kv is read-only in the container", "mount it without `:ro`"]
+    assert why == (said if is_read_only else ["", ""])
+
+
+@pytest.mark.parametrize(
     ("words", "lacking"),
     [
         ((), "--slot-save-path /FOLDER --cache-ram 0 --parallel 3 --fit off"),

@@ -134,7 +134,7 @@ def test_a_container_that_runs_as_another_account_is_told(
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     config = {"Env": None, "WorkingDir": "", "User": user}
     seen = {"Path": "x", "Args": [], "Config": config, "Mounts": []}
-    seen["HostConfig"] = {"NetworkMode": "host"}
+    seen |= {"HostConfig": {"NetworkMode": "host"}, "State": {"Pid": 0}}
     monkeypatch.setattr(docker, "inspected", lambda _: seen)
     told = given.of_container({"name": "glm"}, "/")
     assert (told["user"], told["directory"], told["apart"]) == (other, "/", False)

@@ -6,12 +6,16 @@ from reconciler.model.onhost import READ_SECONDS, Action, Batch, InDoubt, OfPlac
 
 
 class AskPlace(OfPlace, Question):
-    """Ask why a file, or a folder, cannot be read, or also be written into."""
+    """Ask why a file, or a folder, cannot be read, or also be written into.
+
+    That also by the process `pid`, 0 for none.
+    """
 
     do: Literal["place"] = "place"
     path: str
     folder: bool = False
     written: bool = False
+    pid: int = 0
 
 
 class AskSameFile(OfPlace, Question):

@@ -128,9 +128,14 @@ class GivenEngine:
         if not weights.keepable:
             return lacks(real.command, ["--swa-full"])
         folder = real.given.setup.slots_on(self._model)
-        (answer,) = await self._access.ask([AskPlace(path=folder, folder=True, written=True)])
+        pid = real.command.pid
+        question = AskPlace(path=folder, folder=True, written=True, pid=pid)
+        (answer,) = await self._access.ask([question])
         problem = answer.reason if isinstance(answer, Unknown) else str(answer.value["problem"])
-        return problem, "" if not problem else "make that folder, for it and for reconciler"
+        return (
+            problem,
+            "" if not problem else "make that folder, writable for it and for reconciler",
+        )
 
     async def _known(self) -> _Real:
         real = await self._real()

@@ -76,7 +76,16 @@ def lacks(command: GivenCommand, words: Sequence[str]) -> tuple[str, str]:
 
 def is_reached(path: str, command: GivenCommand) -> bool:
     """Whether the host has what a unit has at a path."""
-    return any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in command.reached)
+    return any(_is_in(path, folder) for folder in command.reached)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+
+
+def _is_read_only(path: str, command: GivenCommand) -> bool:
+    above = [folder for folder in command.reached if _is_in(path, folder)]
+    return max(above, key=len, default="") in command.read_only
 
 
 def _unkept(
@@ -86,6 +95,8 @@ def _unkept(
         return lacks(command, lacking)
     if not is_seen:
         return f"{slots} lies inside the container", "mount a folder of the host there"
+    if _is_read_only(slots, command):
+        return f"{slots} is read-only in the container", "mount it without `:ro`"
     if command.user:
         return (
             f"its slot files belong to {command.user}",
