@@ -77,6 +77,11 @@ def quarantined(failure: Quarantine) -> str:
     return f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
 
 
+def left_alone(failure: Quarantine, host: str) -> str:
+    """Why a plan leaves alone what is wanted, with what to do about it."""
+    return f"{quarantined(failure)}; {way_out(failure, host)}"
+
+
 def way_out(failure: Quarantine, host: str) -> str:
     """What to do about a wish that is left alone."""
     first = "fix the cause and apply again"

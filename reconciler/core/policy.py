@@ -55,7 +55,7 @@ class Aim:
     def refusal(self) -> str:
         """The cause with what to do about it, as it refuses the wish in a plan."""
         if isinstance(self.cause, Quarantine):
-            return f"{self.reason}; {phrases.way_out(self.cause, self.target.slice.host.name)}"
+            return phrases.left_alone(self.cause, self.target.slice.host.name)
         return self.reason
 
     @property

@@ -8,8 +8,9 @@ from typing import Any, cast
 import pytest
 
 from reconciler.core.canonical import digest
-from reconciler.core.phrases import WAITS, quarantined, seen
+from reconciler.core.phrases import WAITS, seen
 from reconciler.core.planner import plan
+from reconciler.core.policy import Aim
 from reconciler.core.projection import host_status
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.retention import carried
@@ -316,9 +317,10 @@ def test_a_wish_that_failed_says_once_what_failed_and_ready_says_the_way_on() ->
     hints = fold(rows(opened(), FAILED))[HOST]
     assert hints.quarantine is not None
     made = plan(target(WANTED), world(WANTED), NO_HINTS)
+    aim = Aim(target(WANTED), "forward", digest(WANTED), hints.quarantine)
     refused = made.model_copy(
         update={
-            "refusals": (quarantined(hints.quarantine), "start a: weights are missing"),
+            "refusals": (aim.refusal, "start a: weights are missing"),
             "cause": hints.quarantine,
         }
     )

@@ -90,7 +90,8 @@ def _quarantined(plan: HostPlan) -> Condition | None:
 
 def _failed(plan: HostPlan, failure: Quarantine) -> Condition:
     # The plan refuses with the failure in full, which Stalled says already: once is enough.
-    others = (reason for reason in plan.refusals if reason != phrases.quarantined(failure))
+    told = phrases.left_alone(failure, plan.host)
+    others = (reason for reason in plan.refusals if reason != told)
     message = "; ".join((FAILED.format(run=failure.run), *others))
     return _readiness("False", reason="Quarantined", message=message)
 
