@@ -69,5 +69,10 @@ class Underway(Protocol):
         """Whether the answer never ends by itself."""
         ...
 
-    def cut(self) -> None:
-        """End it because this process ends, and tell the client."""
+    @property
+    def lasts(self) -> bool:
+        """Whether it may go on for so long that its key is looked at again."""
+        ...
+
+    def cut(self, why: Refusal) -> None:
+        """End it, and tell the client why."""

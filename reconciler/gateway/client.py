@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.gateway.counts import Passage
 from reconciler.gateway.head import Refusal
+from reconciler.gateway.judged import UNAUTHORIZED
 from reconciler.gateway.keys import NOBODY
 from reconciler.gateway.reading import RequestReader
+from reconciler.gateway.seats import ENDING
 from reconciler.gateway.tunnel import join
 from reconciler.gateway.visitor import Visitor
 from reconciler.gateway.wording import error_body
@@ -56,6 +58,7 @@ STALLED_SECONDS = 600.0
 FIRST_SECONDS = 1.0
 """How long a connection that is new when the gateway ends may take for its first request."""
 
+LET_OUT = Refusal(UNAUTHORIZED, "its key was removed, changed or has expired while it went on")
 LADEN = Refusal(503, "the gateway holds as many bytes of requests as it may; ask again")
 
 
@@ -327,20 +330,19 @@ class ClientConnection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Close once nothing is owed to the client; one that is new may still ask."""
-        if self._is_endless:
+        if self._exchange is not None and self._exchange.is_endless:
             self.cut()
         elif not self._busy and not self._reader.is_reading and self._reader.begun:
             self.close()
 
-    @property
-    def _is_endless(self) -> bool:
-        return self._exchange is not None and self._exchange.is_endless
-
     def cut(self) -> None:
-        """End what is under way with an error, and close."""
+        """End what is under way with an error, and close: this process ends."""
+        self._end(ENDING)
+
+    def _end(self, why: Refusal) -> None:
         self._keeps = False
         if self._exchange is not None:
-            self._exchange.cut()
+            self._exchange.cut(why)
         else:
             self.close()
 
@@ -350,8 +352,9 @@ class ClientConnection(asyncio.Protocol):
         is_stalled = self._paused is not None and now - self._paused > STALLED_SECONDS
         if is_stalled or (self._lingers and silent > LINGER_SECONDS):
             self.abort()
-        if self._is_endless and not self._doorkeeper.still_lets_in(self._requester):
-            self.cut()
+        lasts = self._exchange is not None and self._exchange.lasts
+        if lasts and not self._doorkeeper.still_lets_in(self._requester):
+            self._end(LET_OUT)
         if self._busy or self._paused is not None:
             return
         longest = FIRST_SECONDS if self._clients.is_leaving else IDLE_SECONDS

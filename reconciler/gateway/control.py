@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 
 from reconciler.gateway.allowance import Allotment, Allowance
 from reconciler.gateway.head import lines_of
-from reconciler.gateway.seats import ENDING
 from reconciler.gateway.signs_of_life import EVENT_STREAM
 from reconciler.gateway.wording import COMMENT
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from reconciler.gateway.answering import Answering
-    from reconciler.gateway.head import Field
+    from reconciler.gateway.head import Field, Refusal
     from reconciler.gateway.judged import AdmittedRequest
     from reconciler.gateway.keys import Requester
     from reconciler.gateway.routes import Entrance
@@ -137,10 +136,15 @@ class ControlExchange:
         if self._task is not None:
             self._task.cancel()
 
-    def cut(self) -> None:
-        """End it because this process ends."""
+    @property
+    def lasts(self) -> bool:
+        """Whether it is followed."""
+        return self.is_endless
+
+    def cut(self, why: Refusal) -> None:
+        """End it."""
         self.cancel()
         if self._has_head:
             self._client.end_body()
         else:
-            self._client.refuse(ENDING, self._spoken)
+            self._client.refuse(why, self._spoken)

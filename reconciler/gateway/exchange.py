@@ -13,7 +13,7 @@ from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.rereading import rereader
 from reconciler.gateway.routing import routing
 from reconciler.gateway.seat import unseen
-from reconciler.gateway.seats import CROWDED, ENDING
+from reconciler.gateway.seats import CROWDED
 from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.upstream import outward
 from reconciler.gateway.wording import cut_event
@@ -269,11 +269,16 @@ class Exchange:
             self._engine.abort()
         self._release()
 
-    def cut(self) -> None:
-        """End it because this process ends, and tell the client."""
+    @property
+    def lasts(self) -> bool:
+        """Whether another protocol is spoken by now, or it waits for its model."""
+        return self._is_joined or (self._hold is not None and not self._is_sent)
+
+    def cut(self, why: Refusal) -> None:
+        """End it, and tell the client why."""
         if self._connecting is not None:
             self._connecting.cancel()
-        self._fail(ENDING)
+        self._fail(why)
 
     def _fail(self, refusal: Refusal) -> None:
         if self._engine is not None:

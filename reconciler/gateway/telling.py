@@ -29,7 +29,7 @@ DONE = b'{"success": true}'
 class Telling:
     """One such request: it is over when it has begun."""
 
-    is_endless = False
+    is_endless = lasts = False
 
     def __init__(
         self, client: Answering, admitted: AdmittedRequest, body: bytes, seats: Seats
@@ -100,7 +100,7 @@ class Telling:
     def cancel(self) -> None:
         """Do nothing."""
 
-    def cut(self) -> None:
+    def cut(self, why: Refusal) -> None:
         """Do nothing."""
 
 

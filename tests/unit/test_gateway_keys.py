@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from reconciler.model.access_key import AccessKey, KeyRing, hashed, written
 from reconciler.model.key_scope import KeyScope
 from tests.gateway_stand import CHAT, ROUTES, Stand, standing, until
 from tests.scripted_engine import answers, scripted
+from tests.unit.test_tunnel import asking, echoes
 
 SECRET = "s" * 43
 PAGE = "https://chat.home"
@@ -161,6 +163,38 @@ async def test_what_is_followed_ends_with_its_key(
         rings.append(after)
         stand.front.clients.sweep()
         await told
+
+
+async def test_who_waits_is_told_when_the_key_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorkeeper, "KEYS_SECONDS", 0.0)
+    rings = [RING]
+    async with standing(rings=lambda: rings[-1]) as stand:
+        waits = asyncio.create_task(ask(stand, "1"))
+        await until(lambda: stand.seat.waiting)
+        stand.front.clients.sweep()
+        assert stand.seat.waiting
+        rings.append(KeyRing(keys=RING.keys[1:]))
+        stand.front.clients.sweep()
+        answer = await waits
+        assert (answer.status_code, bool(stand.seat.waiting)) == (HTTPStatus.UNAUTHORIZED, False)
+        assert "removed" in said(answer)
+
+
+async def test_another_protocol_ends_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorkeeper, "KEYS_SECONDS", 0.0)
+    rings = [RING]
+    bearer = f"Authorization: {sent('1')['Authorization']}\r\n"
+    async with standing(rings=lambda: rings[-1]) as stand, scripted(echoes) as engine:
+        await stand.admit(engine)
+        async with asking(stand, "/upstream/a/v1/realtime", fields=bearer) as talk:
+            assert (await talk.head()).startswith(b"HTTP/1.1 101 ")
+            stand.front.clients.sweep()
+            talk.writer.write(b"again")
+            assert await talk.said(10) == b"helloagain"
+            rings.append(KeyRing(keys=RING.keys[1:]))
+            stand.front.clients.sweep()
+            with suppress(ConnectionError):
+                assert await asyncio.wait_for(talk.reader.read(), 10) == b""
 
 
 async def test_nobody_is_let_in_while_the_keys_cannot_be_read() -> None:

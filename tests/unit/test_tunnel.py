@@ -14,7 +14,7 @@ from tests.scripted_engine import Heard, ScriptedEngine, answers, scripted
 from tests.unit.test_gateway_bounds import connected
 
 ASKS = (
-    "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\n"
+    "GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: keep-alive, Upgrade\r\n"
     "Upgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n\r\n"
 )
 SWITCHED = (
@@ -39,10 +39,12 @@ class Talk(NamedTuple):
 
 
 @asynccontextmanager
-async def asking(stand: Stand, path: str, more: bytes = b"") -> AsyncIterator[Talk]:
+async def asking(
+    stand: Stand, path: str, more: bytes = b"", fields: str = ""
+) -> AsyncIterator[Talk]:
     host, port = stand.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(ASKS.format(path=path).encode() + more)
+    writer.write(ASKS.format(path=path, fields=fields).encode() + more)
     try:
         yield Talk(reader, writer)
     finally:
@@ -96,7 +98,7 @@ async def test_what_was_answered_before_adds_nothing_to_the_end_of_a_tunnel() ->
     async with standing() as stand, scripted(script) as engine:
         await stand.admit(engine)
         async with connected(stand) as (reader, writer):
-            writer.write(page + ASKS.format(path="/upstream/a/socket").encode())
+            writer.write(page + ASKS.format(path="/upstream/a/socket", fields="").encode())
             heard = await asyncio.wait_for(reader.read(), WITHIN)
         assert heard.endswith(b"\r\n\r\nbye")
 
