@@ -129,7 +129,7 @@ def _flags(parser: ArgumentParser) -> list[tuple[str, str]]:
 def _flag(action: Action) -> str:
     words, value = ", ".join(action.option_strings), _value(action)
     if not words:
-        return f"`[{value}]`"
+        return f"`{value}`" if action.required else f"`[{value}]`"
     return f"`{words} {value}`" if value else f"`{words}`"
 
 

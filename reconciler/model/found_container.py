@@ -18,13 +18,15 @@ class ContainerFile(Value):
 class ContainerEngine(Value):
     """An engine by its socket, and the group that may use that, empty where it has no name.
 
-    `usual`: it is the one that is meant where none is named. `usable`: this account may use it.
+    `usual`: it is the one that is meant where none is named. `usable`: this account may use it, and
+    then `answers` says whether it does.
     """
 
     socket: str
     usual: bool
     usable: bool
     group: str
+    answers: bool = True
 
     def letting_in(self, user: str) -> str:
         """How an account comes to use it: a phrase, with the exact command."""

@@ -102,7 +102,13 @@ def engines(named: Iterable[str]) -> list[dict[str, Any]]:
 
 def _described(place: str, *, is_usual: bool) -> dict[str, Any]:
     usable = os.access(place, os.R_OK | os.W_OK)
-    return {"socket": place, "usual": is_usual, "usable": usable, "group": files.group(place)}
+    return {
+        "socket": place,
+        "usual": is_usual,
+        "usable": usable,
+        "answers": usable and _asked(place, "/_ping") is not None,
+        "group": files.group(place),
+    }
 
 
 def _usual() -> str:

@@ -135,4 +135,7 @@ def first_error(log: str) -> str:
 def missing(program: str) -> str:
     """Say that a program is not there."""
     owner = "it is no node of Proxmox VE" if program == "pct" else "LXC is not installed"
-    return f"there is no {program} on this host: {owner}"
+    return (
+        f"there is no {program} on this host: {owner}, or it is not on the PATH; install it, or"
+        " give the model another launcher: in inventory.yaml"
+    )

@@ -119,6 +119,10 @@ def test_an_engine_that_is_silent_or_refuses_tells_of_none(monkeypatch: pytest.M
     engine = Engine(monkeypatch, inspected())
     engine.silent = True
     assert (found_containers.found([]), container_engine.kept(ID)) == ([], None)
+    monkeypatch.setattr("os.access", lambda *_: True)
+    assert [one["answers"] for one in container_engine.engines([])] == [False]
+    engine.silent = False
+    assert [one["answers"] for one in container_engine.engines([])] == [True]
     refusing = Engine(monkeypatch)
     assert container_engine.kept(ID) is None
     refusing.containers = (inspected(),)

@@ -125,6 +125,13 @@ def test_it_is_said_why_no_container_is_seen() -> None:
     assert row.instead.startswith("`sudo usermod -aG docker ann`")
 
 
+def test_an_engine_that_does_not_answer_is_no_engine_without_containers() -> None:
+    silent = ContainerEngine(socket=SOCKET, usual=True, usable=True, answers=False, group="docker")
+    seen = machine(engines=(silent,))
+    (row,) = reported(containers(seen), seen).rows
+    assert (row.where, row.why) == (SOCKET, "it does not answer, so its containers are not seen")
+
+
 def test_each_file_of_a_folder_becomes_a_model_and_what_is_none_is_named() -> None:
     found = (
         file("/g/a.gguf"),

@@ -36,6 +36,12 @@ def _unseen(machine: Machine) -> Iterator[ImportRow]:
         if not engine.usable:
             why = f"{machine.user} may not use it, so its containers are not seen"
             yield _of_engine(engine.socket, why, engine.letting_in(machine.user))
+        elif not engine.answers:
+            yield _of_engine(
+                engine.socket,
+                "it does not answer, so its containers are not seen",
+                "`systemctl status docker` or `systemctl status podman` says why",
+            )
 
 
 def _places(machine: Machine) -> str:
