@@ -6,6 +6,7 @@ files as they are inside; seen with systemd 252 in lxc 5.0.2.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from reconciler.onhost.problem import HostProblem
 if TYPE_CHECKING:
     from reconciler.onhost.properties import State
 
+_BOOTED = "/run/systemd/system"
 _SCOPE = "lxc:"
 _OWN_GROUP = "/init.scope"
 _PIDS = re.compile(r"^NSpid:(.*)$", re.MULTILINE)
@@ -30,6 +32,11 @@ def scope(name: str) -> str:
 def container(scope: str) -> str:
     """Name the container of a scope, "" of one of the host's own."""
     return scope.removeprefix(_SCOPE) if scope.startswith(_SCOPE) else ""
+
+
+def is_booted(init: int) -> bool:
+    """Whether a container was booted by a systemd, by what sd_booted(3) goes by."""
+    return os.path.isdir(f"{procfs.root(init)}{_BOOTED}")
 
 
 def entering(scope: str) -> list[str]:

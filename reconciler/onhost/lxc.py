@@ -31,15 +31,23 @@ _STOPPED = "STOPPED"
 _FOLDER = "lxc"
 
 
+class Unreadable(HostProblem):
+    """LXC cannot read how a container is made, and nothing of it runs."""
+
+
 def look(one: dict[str, str]) -> dict[str, Any]:
     """Answer whether a container could be started, and what runs of it."""
     keeper = lxc_words.keeper(one)
     file = file_of(keeper)
-    unit = _unit(keeper, file) if file else None
+    barred = _barred(keeper, file, one)
+    try:
+        unit = _unit(keeper, file) if file else None
+    except Unreadable as problem:
+        unit, barred = None, Objection(str(problem), f"correct {keeper.file}")
     modified_ns = file.modified_ns if file else 0
     binary = {
         "path": keeper.name,
-        "problem": _barred(keeper, file, one).parts,
+        "problem": barred.parts,
         "modified_ns": modified_ns,
         "autostart": autostart(keeper, file).parts if file else NO_OBJECTION.parts,
     }
@@ -268,7 +276,8 @@ def _told(name: str, what: str) -> tuple[str, int]:
     done = _run(["lxc-info", "-n", name, "-s", "-p"], SECONDS)
     told = dict(line.split(":", 1) for line in done.out.splitlines() if ":" in line)
     if "State" not in told:
-        raise HostProblem(f"lxc-info does not tell of {what}: {done.said}")
+        kind = HostProblem if lxc_words.is_monitored(name) else Unreadable
+        raise kind(f"lxc-info does not tell of {what}: {done.said}")
     return told["State"].strip(), int(told.get("PID", 0))
 
 

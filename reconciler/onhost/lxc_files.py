@@ -7,6 +7,8 @@ lxc.container.conf(5), tried with 5.0.2; pct.conf(5).
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,9 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.onhost import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+Key = tuple[str, str]
 
 FILE_LIMIT = 1024 * 1024
+FILES_LIMIT = 64
+
+_INCLUDE = "lxc.include"
 
 _LINE = re.compile(r"\s*([\w.]+)\s*[=:]\s*(.*?)\s*")
 _NETWORK = re.compile(r"lxc\.net\.\d+\.type|net\d+")
@@ -57,9 +64,9 @@ class LxcFile(NamedTuple):
     @property
     def network(self) -> str:
         """The kind of network that it has, "" where it is the host's."""
-        kinds = [value for key, value in self.keys if _NETWORK.fullmatch(key)]
+        kinds = {key: value for key, value in self.keys if _NETWORK.fullmatch(key)}
         # Without a word about it a container has a network of its own, in which nothing is.
-        return next((kind for kind in kinds or ["empty"] if kind != _HOST), "")
+        return next((kind for kind in kinds.values() or ["empty"] if kind != _HOST), "")
 
     @property
     def root(self) -> str:
@@ -88,12 +95,44 @@ def read(path: str) -> LxcFile | None:
         return None
     current, *sections = re.split(r"^\[", content.decode("utf-8", "replace"), flags=re.MULTILINE)
     pending = [section for section in sections if section.startswith(_PENDING)]
-    return LxcFile(path, modified_ns, _keys(current), any(_keys(each) for each in pending))
+    keys = _in_force(_written(current, {path}))
+    return LxcFile(path, modified_ns, keys, any(any(_lines(each)) for each in pending))
 
 
-def _keys(text: str) -> tuple[tuple[str, str], ...]:
+def _in_force(keys: Iterable[Key]) -> tuple[Key, ...]:
+    """Drop what a later line takes back: a key without a value, or one that others begin with."""
+    found: list[Key] = []
+    for key, value in keys:
+        if value:
+            found.append((key, value))
+        else:
+            found = [one for one in found if not f"{one[0]}.".startswith(f"{key}.")]
+    return tuple(found)
+
+
+def _written(text: str, read: set[str]) -> Iterator[Key]:
+    """Yield what stands in a file and in those that it includes; `read` are the files so far."""
+    for key, value in _lines(text):
+        if key == _INCLUDE:
+            yield from _included(value, read)
+        else:
+            yield key, value
+
+
+def _included(place: str, read: set[str]) -> Iterator[Key]:
+    """Yield what stands in a file, or in all of a folder; LXC names one that it cannot read."""
+    for path in sorted(glob.glob(f"{glob.escape(place)}/*.conf")) or [place]:
+        if path in read or len(read) >= FILES_LIMIT:
+            continue
+        read.add(path)
+        with contextlib.suppress(OSError):
+            text = files.read_bounded(path, FILE_LIMIT).decode("utf-8", "replace")
+            yield from _written(text, read)
+
+
+def _lines(text: str) -> Iterator[Key]:
     found = map(_LINE.fullmatch, text.splitlines())
-    return tuple((line[1], line[2]) for line in found if line)
+    return ((line[1], line[2]) for line in found if line)
 
 
 def _entry(value: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from reconciler.onhost import given, inner_systemd, lxc, lxc_words, service_log, systemctl, systemd
-from reconciler.onhost.problem import NO_OBJECTION, HostProblem
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 BOOT_SECONDS = 50.0
 """How long a container may take until its systemd answers."""
@@ -31,12 +31,23 @@ def _look(one: dict[str, str]) -> dict[str, Any]:
         # What is in it is seen once it runs.
         unseen = {"path": one["service"], "autostart": NO_OBJECTION.parts}
         return {"binary": {**binary, **unseen}, "unit": None}
+    init = whole["unit"]["identity"]["pid"]
+    if not inner_systemd.is_booted(init):
+        return _without_systemd(one, binary)
     seen: dict[str, Any] = systemd.look(one["service"], inner_systemd.scope(one["name"]))
     inner = seen["binary"]
     told = {"problem": inner["problem"], "autostart": _both(binary, inner, one["service"])}
     if binary["problem"]["found"]:
         told["problem"] = binary["problem"]
     return {**seen, "binary": {**inner, **told}}
+
+
+def _without_systemd(one: dict[str, str], binary: dict[str, Any]) -> dict[str, Any]:
+    """Tell that no service runs in a container that runs."""
+    found = f"{lxc_words.keeper(one).what} runs no systemd, and so not {one['service']}"
+    barred = Objection(found, "leave `service:` out, and the container is the model")
+    told = {"path": one["service"], "problem": barred.parts, "autostart": NO_OBJECTION.parts}
+    return {"binary": {**binary, **told}, "unit": None}
 
 
 def _both(outer: dict[str, Any], inner: dict[str, Any], service: str) -> dict[str, str]:

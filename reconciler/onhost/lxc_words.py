@@ -16,6 +16,8 @@ HA_SECONDS = 240.0
 _FOLDER = "/var/lib/lxc"
 _OF_PROXMOX = "/etc/pve/lxc"
 _HA = "/etc/pve/ha/resources.cfg"
+_SOCKETS, _SOCKETS_LIMIT = "/proc/net/unix", 16 * 1024 * 1024
+_NAME_LIMIT = 100
 _HA_LIMIT = 1024 * 1024
 _ERROR = re.compile(r" ERROR +\S+ - \S+:\d+ - (.+)")
 _GROUP = re.compile(r".*?/lxc(?:\.payload\.|/)[^/]+")
@@ -118,6 +120,19 @@ def _folder() -> str:
         return commands.run(["lxc-config", "lxc.lxcpath"], 10.0).out.strip() or _FOLDER
     except (OSError, commands.Late):
         return _FOLDER
+
+
+def is_monitored(name: str) -> bool:
+    """Whether a process of LXC's may answer for a container, as one does while it runs."""
+    at = f"@{_folder()}/{name}/command"
+    try:
+        with open(_SOCKETS, "rb") as file:
+            listed = file.read(_SOCKETS_LIMIT)
+    except OSError:
+        return True
+    # One whose path is too long has another name, and a list that was cut is no list.
+    is_told = len(at) < _NAME_LIMIT and len(listed) < _SOCKETS_LIMIT
+    return not is_told or os.fsencode(at) in listed.split()
 
 
 def group(pid: int) -> str:

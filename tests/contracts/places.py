@@ -195,7 +195,7 @@ class LxcPlace(Place):
 
     def __init__(self, access: Access, lxc_: Lxc, folder: Path) -> None:
         self.lxc = lxc_
-        self._folder = folder
+        self.folder = folder
         self.name = lxc_.name("gemma3")
         self._model = program("").model_copy(update={"launcher": lxc_.launcher("gemma3")})
         driver = pct.Driver if lxc_.kind == "pct" else lxc.Driver
@@ -209,7 +209,7 @@ class LxcPlace(Place):
 
     def define(self, argv: Sequence[str], **settings: str) -> None:
         init = self.lxc.speak(self.name, argv)
-        self.lxc.create(self.name, init, self._folder, **settings)
+        self.lxc.create(self.name, init, self.folder, **settings)
 
 
 class OwnedContainerPlace(Place):

@@ -9,12 +9,16 @@ import pytest
 from reconciler.drivers.launchers import lxc as lxc_launcher
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Mark, Unknown
+from reconciler.model.spec import Kind
 from tests import running
 from tests.contracts.places import LxcPlace, lxc_containers
+from tests.rig import value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from pydantic import JsonValue
 
     from tests.lxcs import Lxc
 
@@ -52,6 +56,46 @@ async def test_a_container_that_cannot_start_says_why(container: LxcPlace) -> No
     with pytest.raises(DriverError, match='did not start: No such file.*"/nowhere/llama-server"'):
         await container.launcher.start(container.wanted, MARK)
     assert await container.ours() == []
+
+
+async def test_a_container_that_lxc_cannot_read_and_one_without_a_systemd_hide_no_other(
+    container: LxcPlace,
+) -> None:
+    names = {name: container.lxc.name(name) for name in ("broken", "bare")}
+    for name in names.values():
+        container.lxc.create(name, ["/bin/sleep", "60"], container.folder)
+    broken = container.lxc.booted.path(container.lxc.file(names["broken"]))
+    broken.write_text(f"{broken.read_text()}lxc.no.such = key\n")
+    container.lxc.booted.run("lxc-start", "-n", names["bare"])
+    options: list[dict[str, JsonValue]]
+    options = [{"name": names["broken"]}, {"name": names["bare"], "service": "a.service"}]
+    others = [
+        container.wanted.model_copy(
+            update={"name": f"m{at}", "launcher": Kind(kind="lxc", options=each)}
+        )
+        for at, each in enumerate(options)
+    ]
+    identity = await container.started(running.SLEEPER)
+    driver = lxc_launcher.Driver(container.access, [container.wanted, *others])
+    assert [unit.identity for unit in value(await driver.units())] == [identity]
+    first, second = [value(await driver.binary(one)).problem for one in others]
+    assert "Failed to load config" in first
+    assert second.startswith(f"container {names['bare']} runs no systemd, and so not a.service")
+    await container.stop(identity, 5)
+    container.lxc.booted.run("lxc-stop", "-n", names["bare"], "-k")
+    for name in names.values():
+        container.lxc.booted.run("rm", "-r", f"/var/lib/lxc/{name}")
+
+
+async def test_a_container_whose_network_is_said_in_a_file_that_it_includes_is_started(
+    container: LxcPlace,
+) -> None:
+    container.lxc.booted.write("/run/network.conf", "lxc.net.0.type = none\n")
+    settings = {"lxc__net__0__type": "veth", "lxc__include": "/run/network.conf"}
+    container.define(["/bin/sleep", "60"], **settings)
+    await container.launcher.start(container.wanted, MARK)
+    (unit,) = await container.ours()
+    await container.stop(unit.identity, 5)
 
 
 async def test_a_container_that_was_started_again_is_another_unit(container: LxcPlace) -> None:

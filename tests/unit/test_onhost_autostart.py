@@ -29,7 +29,7 @@ def of_container(monkeypatch: pytest.MonkeyPatch, **binary: Any) -> dict[str, st
     """Tell what is said of a service in a container that runs."""
     whole = {
         "binary": {"path": "web", "problem": NOTHING, "autostart": BOOTS, **binary},
-        "unit": {},
+        "unit": {"identity": {"pid": 1}},
     }
     monkeypatch.setattr(lxc, "look", lambda _: whole)
     (seen,) = lxc_units.containers({"containers": [INNER]}, "/")["containers"]
@@ -58,7 +58,7 @@ def test_a_service_that_is_enabled_is_told(
 def test_a_service_in_a_container_is_started_at_boot_where_both_are(
     service: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inner_systemd, "as_seen_outside", lambda state, _: state)
+    monkeypatch.setattr(inner_systemd, "is_booted", lambda _: True)
     assert of_container(monkeypatch) == NOTHING
     service["UnitFileState"] = "enabled"
     assert of_container(monkeypatch) == {

@@ -70,14 +70,60 @@ def test_of_root_s_containers_nobody_else_is_told(
         (None, "lxc-info does not tell of container gemma3: no such cgroup"),
     ],
 )
-def test_why_nothing_is_known_is_told(told: Told, says: type[Exception] | None, error: str) -> None:
+def test_why_nothing_is_known_is_told(
+    told: Told, monkeypatch: pytest.MonkeyPatch, says: type[Exception] | None, error: str
+) -> None:
     def says_so() -> Ended:
         if says is not None:
             raise says
         return Ended(1, "", "no such\n cgroup")
 
+    monkeypatch.setattr(lxc_words, "_SOCKETS", "/nowhere")
     told.answers["lxc-info"] = says_so
     assert error in seen()["error"]
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_container_that_lxc_cannot_read_does_not_run_where_nothing_answers_for_it(
+    told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_listed: bool
+) -> None:
+    sockets = tmp_path / "unix"
+    sockets.write_text(f"0000: 0 @{tmp_path}/gemma3/command\n" if is_listed else "Num Path\n")
+    monkeypatch.setattr(lxc_words, "_SOCKETS", str(sockets))
+    told.answers["lxc-info"] = lambda: Ended(1, "", "Failed to load config")
+    said = "lxc-info does not tell of container gemma3: Failed to load config"
+    if is_listed:
+        assert seen() == {"error": said}
+    else:
+        (one,) = seen()["ok"]["containers"]
+        assert one["unit"] is None
+        fix = f"correct {tmp_path}/gemma3/config"
+        assert one["binary"]["problem"] == {"found": said, "fix": fix}
+
+
+def test_what_a_container_s_file_includes_and_takes_back_counts(tmp_path: Path) -> None:
+    folder, path = tmp_path / "more.d", tmp_path / "config"
+    folder.mkdir()
+    (folder / "a.conf").write_text(f"lxc.net.0.type = none\nlxc.include = {path}\n")
+    (folder / "b.txt").write_text("lxc.net.0.type = veth\n")
+    (tmp_path / "one").write_text("lxc.start.auto = 1\nlxc.mount.entry = /a b none bind 0 0\n")
+    includes = [f"lxc.include = {place}" for place in (folder, tmp_path / "one", "/nowhere")]
+    for lines, network in (
+        (includes, ""),
+        ([*includes, "lxc.net.0.type = veth"], "veth"),
+        (["lxc.net.0.type = veth", *includes], ""),
+        (["lxc.net.0.type = veth", "lxc.net.1.type = veth", "lxc.net ="], "empty"),
+        (["lxc.net.0.type = veth", "lxc.net.1.type = none", "lxc.net.0 ="], ""),
+    ):
+        path.write_text("\n".join(lines))
+        file = lxc_files.read(str(path))
+        assert file is not None
+        assert file.network == network, lines
+    again = ("lxc.mount.entry =", "lxc.mount.entry = /c d none bind 0 0")
+    path.write_text("\n".join([*includes, *again]))
+    file = lxc_files.read(str(path))
+    assert file is not None
+    assert (file.autostarts, file.mounts) == (True, [("/", ""), ("/d", "/c")])
 
 
 def stopped(run: str) -> dict[str, Any]:
