@@ -6,7 +6,7 @@ Called by loop/observer, which asks the launchers.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Fact, Known, Unit, Unknown
@@ -73,11 +73,19 @@ class LauncherAnswers:
 
     def _unit(self, model: ModelSpec) -> Fact[FactValue]:
         mine = self._chosen(model)
-        kinds = [model.launcher.kind]
+        silent = self._silence([model.launcher.kind])
         if mine is None:
-            # It may still run by an earlier definition, which another launcher holds.
-            kinds += [one.launcher.kind for one in self.former if one.name == model.name]
-        return self._silence(kinds) or self._shared(model, mine) or Known(mine)
+            silent = silent or self._former_silence(model)
+        return silent or self._shared(model, mine) or Known(mine)
+
+    def _former_silence(self, model: ModelSpec) -> Unknown | None:
+        """Why it is not known whether a model still runs by an earlier definition."""
+        # Whoever reads only the inventory would not know why another launcher is asked.
+        for kind in (one.launcher.kind for one in self.former if one.name == model.name):
+            if silent := self._silence([kind]):
+                why = f"it was run by {kind} before, and may be still: {silent.reason}"
+                return replace(silent, reason=why)
+        return None
 
     def _shared(self, model: ModelSpec, mine: Unit | None) -> Unknown | None:
         """Why it cannot be told which of two models a unit is."""

@@ -42,7 +42,10 @@ def readers(app: Reader, where: Where) -> HostReaders:
     if where.access is None:
         return app.readers(machine_probe.HERE)
     _refuse_address(where.access["address"], where.access.get("user", ""))
-    return app.readers(machine_probe.at(where.host, Kind(kind="ssh", options=dict(where.access))))
+    # Until a file names it, it is known by what was typed.
+    typed = where.access["address"].lower()
+    name = typed if re.fullmatch(NAME_PATTERN, typed) else where.host
+    return app.readers(machine_probe.at(name, Kind(kind="ssh", options=dict(where.access))))
 
 
 def _refuse_address(machine: str, user: str) -> None:
