@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from reconciler.core import restarting
 from reconciler.core.admission import admissions
@@ -29,6 +30,7 @@ from reconciler.model.observed import (
     PORT,
     PREPARED,
     UNIT,
+    AnyFactKey,
     Observed,
 )
 from reconciler.model.place import Door
@@ -41,12 +43,19 @@ from reconciler.steps.save_slots import REPLACED
 DIGEST_VERSION = "v1:"
 
 
+class Unseen(NamedTuple):
+    """Why something is not known: all of it in the reason where that stands for itself."""
+
+    reason: str
+    key: AnyFactKey | None = None
+
+
 @dataclass(frozen=True)
 class Difference:
     """What must change, and beside it what is not known and what no step can change (`unmet`)."""
 
     changes: tuple[Change, ...] = ()
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[Unseen, ...] = ()
     unmet: tuple[str, ...] = ()
 
     @property
@@ -69,7 +78,7 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
     """Every difference between a slice and the world, in a stable order."""
     power = power_change(wanted, observed, hints)
     if isinstance(power, str):
-        return Difference(unknown=(power,))
+        return Difference(unknown=(Unseen(power),))
     if isinstance(power, Ignored):
         return Difference((power,))
     asleep = _is_asleep(wanted, observed, power)
@@ -121,7 +130,7 @@ def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> Differen
         return Difference()
     missing = None if asleep else observed.unknown(key)
     if missing is not None:
-        return Difference(unknown=(f"{key}: {missing.reason}",))
+        return Difference(unknown=(Unseen(missing.reason, key),))
     prepared = (None if asleep else observed.value(key)) or Prepared()
     want = digest(preparation)
     if prepared.digest == want:
@@ -165,7 +174,7 @@ def _of_model(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints)
     key = UNIT(wanted.host.name, model.name)
     missing = observed.unknown(key)
     if missing is not None:
-        return Difference(unknown=(f"{key}: {missing.reason}",))
+        return Difference(unknown=(Unseen(missing.reason, key),))
     should_run = _should_run(wanted, model)
     unit = observed.value(key)
     if should_run is None or (unit is None and not should_run):
@@ -291,7 +300,7 @@ def _of_orphans(
     missing = observed.unknown(key)
     all_end = prune or wanted.power in {"off", "suspend"}
     if missing:
-        return Difference(unknown=(f"{key}: {missing.reason}",) if all_end else ())
+        return Difference(unknown=(Unseen(missing.reason, key),) if all_end else ())
     ports = [model.door for model in wanted.models if model.name in models.starts]
     needed = partial(_needed, ports, key.host, observed)
     orphans = sorted(observed.value(key) or (), key=_by_mark)

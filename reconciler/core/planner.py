@@ -46,11 +46,19 @@ def plan(
         steps=steps,
         ignored=difference.ignored,
         notes=(*cooked.notes, *(() if refused else unseen), *(difference.unmet if steps else ())),
-        refusals=(*difference.unknown, *cooked.refusals, *refused, *used, *blocked),
+        refusals=(*_unseen(difference), *cooked.refusals, *refused, *used, *blocked),
         unmet=difference.unmet,
         lost_conversations=cooked.lost_conversations,
         seconds=_seconds(steps, wanted),
     )
+
+
+def _unseen(difference: Difference) -> tuple[str, ...]:
+    """Say what is not known, once for all that has the same reason."""
+    keys: dict[str, list[str]] = {}
+    for one in difference.unknown:
+        keys.setdefault(one.reason, []).extend([str(one.key)] if one.key else [])
+    return tuple(": ".join(filter(None, (", ".join(of), why))) for why, of in keys.items())
 
 
 def _uses(difference: Difference, observed: Observed) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ _LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEX
 _NO_PROCESS = (errno.ESRCH, errno.EINVAL)
 _NOT_STARTED = {
     errno.ENOENT: "there is no such program, or its interpreter is missing",
-    errno.EACCES: "it may not be executed; check its permission bits",
+    errno.EACCES: "it may not be executed; check its permission bits, and its interpreter's",
     errno.ENOEXEC: "this machine cannot run that kind of file",
 }
 

@@ -169,7 +169,7 @@ def test_a_log_holds_the_words_of_one_process_and_the_log_before_is_kept(tmp_pat
     ("argv", "said"),
     [
         (["/nowhere/llama-server"], "cannot start /nowhere/llama-server: there is no such program"),
-        (["./script"], "cannot start ./script: it may not be executed"),
+        (["./script"], "it may not be executed; check its permission bits, and its interpreter's"),
         (["./garbage"], "cannot start ./garbage: this machine cannot run that kind of file"),
         ([sys.executable, "a\0b"], "hold a character that no process can be given"),
         ([], "the command to start is empty"),
