@@ -44,6 +44,12 @@ class Parser(argparse.ArgumentParser):
         _ = file
         write(self.format_help().rstrip())
 
+    def _check_value(self, action: argparse.Action, value: str) -> None:
+        """Refuse what is none of the choices, with the nearest of them."""
+        if action.choices is not None and value not in action.choices:
+            expected = f"expected {', '.join(action.choices)}{_nearest(value, action.choices)}"
+            raise argparse.ArgumentError(action, f"found {value}, {expected}")
+
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong, with the way to help."""
         raise Misused(f"{message}; see `{self.prog} --help`")

@@ -43,7 +43,11 @@ def _document(path: Path) -> Document:
         with path.open("rb") as file:
             content = file.read(LIMIT)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from error
+        why = os.strerror(error.errno or 0)
+        raise ConfigError(
+            f"{path} cannot be read: {why}; name the compose file, or take the containers that"
+            " exist with `reconciler import docker DIR`"
+        ) from error
     document = yaml_positions.parse(content)
     flaws = [f"{path}:{one.place.line}: {one.sentence}" for one in document.flaws]
     if not flaws and not isinstance(_services(document.value), dict):

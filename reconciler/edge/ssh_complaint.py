@@ -37,7 +37,7 @@ def complaint(to: Destination, words: str, silence: str) -> Reason:
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     what = lines[-1].rstrip(".") if lines else silence
     # What was tried stands in most of ssh's own words, and in none of ours.
-    tried = "" if to.address == to.name or to.address in what else f" ({to.shown})"
+    tried = "" if to.address == to.name or to.address in what else f" (`ssh {to.shown}`)"
     over = f"{to.name}{tried} cannot be reached over ssh: {what}"
     remedy = _remedy(lines, words)
     return Reason(over, remedy.format(to=to.shown, known=to.known))

@@ -77,7 +77,12 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ("history -n 0", "found 0, expected a number of runs, such as 50"),
         ("history 3 -n 2", "not allowed with argument"),
-        ("plan -o yaml", "choose from"),
+        ("plan -o yaml", "found yaml, expected text, json; see `reconciler plan --help`"),
+        ("plan -o jsn", 'did you mean "json"?'),
+        (
+            "import dockr stack",
+            'found dockr, expected docker, compose, systemd, gguf-dir; did you mean "docker"?',
+        ),
     ],
 )
 def test_a_wrong_word_is_named_with_what_to_say_instead(line: str, said: str) -> None:

@@ -184,7 +184,7 @@ def test_what_is_no_compose_file_is_refused_with_its_line(
     with pytest.raises(ConfigError, match="compose.yaml") as refused:
         compose_file.read(str(path), {})
     assert said in refused.value.message
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+    with pytest.raises(ConfigError, match="No such file or directory; name the compose file"):
         compose_file.read(str(tmp_path / "gone.yaml"), {})
 
 

@@ -86,10 +86,10 @@ def test_the_remedy_is_that_of_what_ended_it(words: str, remedy: str) -> None:
 def test_what_is_unknown_is_said_as_it_is() -> None:
     assert (
         connection()._said("kex_exchange: banner line contains invalid characters")
-        == "box (llm@box.lan) cannot be reached over ssh: kex_exchange: banner line contains"
+        == "box (`ssh llm@box.lan`) cannot be reached over ssh: kex_exchange: banner line contains"
         " invalid characters"
     )
-    late = "box (llm@box.lan) cannot be reached over ssh: no answer in 15 s"
+    late = "box (`ssh llm@box.lan`) cannot be reached over ssh: no answer in 15 s"
     assert connection()._said("") == late
 
 
