@@ -11,8 +11,8 @@ class GivenCommand(Value):
     which the host has the files, `read_only` those in which it writes none. `user` is whose its
     files are, empty where that is no obstacle. `adding` is a sentence about how words are added at
     the end, which ends where these are to be named. `apart` says that its network is its own,
-    `problem` why the words are not known. `pid` is its first process, 0 where none runs or that is
-    not told.
+    `problem` why the words are not known, `absent` that there is no unit yet. `pid` is its first
+    process, 0 where none runs or that is not told.
     """
 
     words: tuple[str, ...] = ()
@@ -24,4 +24,5 @@ class GivenCommand(Value):
     adding: str = ""
     apart: bool = False
     problem: str = ""
+    absent: bool = False
     pid: int = 0

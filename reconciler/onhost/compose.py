@@ -239,10 +239,11 @@ def log(request: Request, directory: str) -> Request:
 
 
 def command(request: Request, directory: str) -> Request:
-    """Answer what a service's container runs; raise HostProblem without one."""
+    """Answer what a service's container runs, or that there is none yet."""
     found = _found(request)
     if found.held is None:
-        raise HostProblem(f"there is no container of {found.definition.named} yet")
+        lacks = f"there is no container of {found.definition.named} yet"
+        return {"absent": True, "problem": lacks}
     told = given.of_container(container(request), directory)
     adding = f"add these words to the end of `command:` at {found.definition.service}: `"
     return {**told, "adding": adding}

@@ -32,10 +32,10 @@ _ROOT = ("", "0", "root")
 
 
 def of_container(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Answer what a container runs; raise HostProblem where there is none."""
+    """Answer what a container runs, or that there is none."""
     name, seen = request["name"], docker.inspected(request)
     if seen is None:
-        raise HostProblem(f"there is no container {name}")
+        return {"absent": True, "problem": f"there is no container {name}"}
     config = seen["Config"]
     set_here = dict(word.partition("=")[::2] for word in config["Env"] or [])
     return {

@@ -41,6 +41,8 @@ def here(docker: Dockerd, tmp_path: Path) -> Iterator[ComposeStack]:
 def test_a_service_and_a_process_take_turns_and_a_changed_file_starts_it_again(
     here: ComposeStack,
 ) -> None:
+    healthy = here.run("doctor")
+    assert healthy.returncode == 0, healthy.stdout
     here.desire("tiny-b")
     here.apply()
     (first,) = here.runs()

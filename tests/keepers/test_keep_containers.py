@@ -53,6 +53,7 @@ def test_what_serves_in_a_container_is_kept_as_it_is(here: Keeping) -> None:
     missing = here.run("doctor")
     assert missing.returncode == 1
     assert "there is no container gemma" in missing.stdout
+    assert ": 1 thing wrong." in missing.stdout
 
 
 def test_the_first_use_that_fails_goes_back_to_what_init_found(here: Keeping) -> None:

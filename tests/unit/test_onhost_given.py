@@ -143,4 +143,4 @@ def test_a_container_that_runs_as_another_account_is_told(
 def test_a_container_that_is_not_there_has_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "inspected", lambda _: None)
     asked = {"do": "container-command", "name": "glm", "socket": ""}
-    assert answer(asked, "/") == {"error": "there is no container glm"}
+    assert answer(asked, "/") == {"ok": {"absent": True, "problem": "there is no container glm"}}

@@ -94,7 +94,11 @@ class GivenEngine:
 
     async def weights(self) -> Fact[Weights]:
         """Look at the weights that the command line names, and whether it keeps conversations."""
-        real = await self._real()
+        command = await self._read(self._model)
+        if isinstance(command, Known) and command.value.absent:
+            path = self._claimed.setup.weights
+            return Known(Weights(path=path, exists=False, written_on_start=True))
+        real = self._made(command)
         if isinstance(real, Unknown):
             return real
         fact = await self._weights(real.value)
@@ -144,9 +148,14 @@ class GivenEngine:
         return real.value
 
     async def _real(self) -> Fact[_Real]:
-        command = await self._read(self._model)
+        return self._made(await self._read(self._model))
+
+    def _made(self, command: Fact[GivenCommand]) -> Fact[_Real]:
+        """Make the engine of a command line; without a unit it is not known."""
         if isinstance(command, Unknown):
             return command
+        if command.value.absent:
+            return Unknown(command.value.problem)
         port = _port(self._model, command.value)
         given = given_setup(command.value, self._claimed.setup, self._code, port)
         engine = LlamaEngine(given.setup, self._model, self._access, self._wall)
