@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.model.names import NAME_PATTERN
+from reconciler.model.names import IMAGE_PATTERN, NAME_PATTERN
 
 _LETTERS = "letters, digits, dots, dashes and underscores"
 _FIRST = "of which the first is a letter or a digit"
@@ -19,9 +19,7 @@ EXPECTED = {
         " longer one"
     ),
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": f"a name of {_LETTERS}, {_FIRST}",
-    r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$": (
-        "the name of an image, such as ghcr.io/ggml-org/llama.cpp:server-cuda"
-    ),
+    IMAGE_PATTERN: "the name of an image, such as ghcr.io/ggml-org/llama.cpp:server-cuda",
     r"^[A-Za-z0-9][A-Za-z0-9_.:/=-]*$": 'the name of a device, such as nvidia.com/gpu=0 or "0"',
     r"^[0-9]+:[0-9]+$": 'numbers of a user and a group, such as "1000:1000"; `id` shows yours',
     r"^[^:\x00-\x1f]+:/[^:\x00-\x1f]+(:[A-Za-z,]+)?$": (

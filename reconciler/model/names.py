@@ -6,6 +6,13 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 
+_PART = "[a-z0-9]+([._-]+[a-z0-9]+)*"
+IMAGE_PATTERN = (
+    rf"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?/)?{_PART}(/{_PART})*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
+    r"(@[a-z0-9]+:[0-9a-f]+)?$"
+)
+"""A registry, the path in it, a tag and a digest. Source: distribution/reference, regexp.go."""
+
 HostName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 ModelName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Digest = Annotated[str, StringConstraints(pattern=r"^v[0-9]+:[0-9a-z]+:[0-9a-f]{8,64}$")]

@@ -35,12 +35,16 @@ class _Line(NamedTuple):
 
 def lacking(found: ComposeProgram, definition: ComposeDefinition) -> Objection:
     """Tell what a service's container lacks before it can be made, "" where that is not known."""
-    settings = _settings(found, definition)
-    return (
-        _image(found, definition, settings)
-        or _name(definition, settings.get("container_name"))
-        or _door(definition, settings)
-    )
+    try:
+        settings = _settings(found, definition)
+        return (
+            _image(found, definition, settings)
+            or _name(definition, settings.get("container_name"))
+            or _door(definition, settings)
+        )
+    except HostProblem:
+        # An older podman-compose writes nothing out, and an engine may refuse a name.
+        return NO_OBJECTION
 
 
 def _image(
@@ -91,11 +95,7 @@ def _settings(found: ComposeProgram, definition: ComposeDefinition) -> dict[str,
     def read() -> dict[str, str]:
         return told(compose_program.written_out(found, definition), definition.service)
 
-    try:
-        return _written.get((found, definition, *compose_program.stamps(definition)), read)
-    except HostProblem:
-        # An older podman-compose writes nothing out.
-        return {}
+    return _written.get((found, definition, *compose_program.stamps(definition)), read)
 
 
 def told(text: str, service: str) -> dict[str, str]:

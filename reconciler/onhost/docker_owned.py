@@ -18,6 +18,9 @@ from reconciler.onhost.docker_dialect import PODMAN
 from reconciler.onhost.problem import NO_OBJECTION, HostProblem, Objection
 
 _OK, _CREATED, _NOT_FOUND = 200, 201, 404
+_NO_IMAGE = (400, _NOT_FOUND)
+"""Of an image that is not there, and of a name that none can have."""
+
 _DELETED = (204, _NOT_FOUND)
 
 Request = dict[str, Any]
@@ -129,7 +132,7 @@ def _variables(env: dict[str, str]) -> list[str]:
 
 def _image(one: HeldContainer, name: str) -> Inspected | None:
     answer = one.ask_engine("GET", f"/images/{quote(name, safe='')}/json")
-    if answer.status == _NOT_FOUND:
+    if answer.status in _NO_IMAGE:
         return None
     if answer.status != _OK or not isinstance(answer.value, dict):
         raise HostProblem(f"{one.dialect.daemon} does not tell of image {name}: {answer.said}")
@@ -147,9 +150,9 @@ def _barred(
     """Tell in words why a container cannot be made, "" when it would be tried."""
     if found is None:
         return _no_image(one, wanted["image"])
-    shadowed = docker_settings.shadowed(wanted, directory)
-    if shadowed:
-        return shadowed
+    unmounted = docker_settings.shadowed(wanted, directory) or docker_settings.gone(wanted)
+    if unmounted:
+        return unmounted
     seen = one.inspected()
     is_free = seen is None or _is_ours(seen, directory)
     return NO_OBJECTION if is_free else _foreign(one)

@@ -68,6 +68,19 @@ def shadowed(wanted: Wanted, directory: str) -> Objection:
     return NO_OBJECTION
 
 
+def gone(wanted: Wanted) -> Objection:
+    """Tell in words that a volume is no folder of this host, "" where all are."""
+    # Docker would make an empty one, and podman refuse when it is too late.
+    for volume in wanted["volumes"]:
+        source = volume.partition(":")[0]
+        if source.startswith("/") and files.is_gone(source):
+            return Objection(
+                f"the volume {volume} needs {source}, which is not there",
+                f"make it (`mkdir -p {source}`), or correct volumes:",
+            )
+    return NO_OBJECTION
+
+
 def body(wanted: Wanted, directory: str, user: str, entrypoint: list[str] | None) -> dict[str, Any]:
     """Write what an engine is asked for."""
     program, *words = wanted["argv"]

@@ -256,6 +256,17 @@ def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
     return {"path": path, "problem": {"found": found, "fix": fix}, "size": 0, "modified_ns": 0}
 
 
+def is_gone(path: str) -> bool:
+    """Whether there is certainly nothing at a path."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def place(path: str, folder: bool, *, written: bool = False, pid: int = 0) -> dict[str, Any]:
     """Answer in words why a file or a folder cannot be read, or written, empty when it can.
 

@@ -288,6 +288,24 @@ async def test_a_volume_that_would_hide_what_is_needed_is_refused(
     assert f"the volume {hides} would hide" in await problem(owned, wanted)
 
 
+async def test_a_volume_of_a_folder_that_is_not_there_is_refused_and_none_is_made(
+    owned: OwnedContainerPlace, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    wanted = owned.running("/bin/true", volumes=[*PROGRAMS, f"{missing}:/data"])
+    said = f"{missing}:/data needs {missing}, which is not there; make it (`mkdir -p {missing}`)"
+    assert said in await problem(owned, wanted)
+    assert said in await refused(owned, wanted)
+    assert not missing.exists()
+
+
+async def test_an_image_that_no_engine_can_have_is_not_there(
+    in_docker: OwnedContainerPlace,
+) -> None:
+    wanted = in_docker.running("/bin/true", image="REGISTRY/llama")
+    assert "there is no image REGISTRY/llama here" in await problem(in_docker, wanted)
+
+
 async def test_the_image_says_what_runs_where_a_program_has_no_folder(
     in_docker: OwnedContainerPlace,
 ) -> None:

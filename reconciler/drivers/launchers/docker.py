@@ -20,6 +20,7 @@ from pydantic import (
 from reconciler.drivers.launchers.shared.either import GivenOrOwned
 from reconciler.drivers.launchers.shared.given import GivenUnits
 from reconciler.drivers.launchers.shared.owned_containers import OwnedContainers, socket_of
+from reconciler.model.names import IMAGE_PATTERN
 from reconciler.model.onhost.containers import (
     AskContainerCommand,
     AskContainerLog,
@@ -62,7 +63,7 @@ class Options(BaseModel):
     )
     image: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$",
+        pattern=IMAGE_PATTERN,
         description=(
             "What a container reconciler-MODEL is made of for each start; it is not pulled. Without"
             " it, a container exists already."
