@@ -74,7 +74,7 @@ class ExecStart(NamedTuple):
 
         It is shown and kept: what is secret in its words is hidden.
         """
-        edit = systemctl.typed(self.scope, f"edit {self.name}")
+        edit = systemctl.typed(self.scope, "edit", self.name)
         return (
             f"{edit}, then write there `[Service]`, `ExecStart=` and, on one line,"
             f" `ExecStart={_typed(servers.without_secrets(self.written), self.how)} "

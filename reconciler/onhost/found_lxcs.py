@@ -100,7 +100,7 @@ def _boots(keeper: Keeper, file: LxcFile, service: str) -> Objection:
         return whole
     found = f"{whole.found}, and {service} with it where it is enabled there"
     scope = inner_systemd.scope(keeper.name)
-    return Objection(found, systemctl.typed(scope, f"disable {service}"))
+    return Objection(found, systemctl.typed(scope, "disable", service))
 
 
 def as_reached(server: Found, units: Iterable[Found], proc: str = "/proc") -> Found:

@@ -62,14 +62,14 @@ def _taken(request: dict[str, Any], state: State, directory: str) -> Objection:
     """Tell what else has the name: a mask, a unit of somebody's, or a service of another."""
     wanted, scope = request["name"], request["scope"]
     if state["LoadState"] == "masked":
-        unmask = systemctl.typed(scope, f"unmask {wanted}")
+        unmask = systemctl.typed(scope, "unmask", wanted)
         return Objection(f"{wanted} is masked", f"{unmask} frees its name")
     if state["FragmentPath"] and state["Transient"] != "yes":
         found = f"there is a unit {wanted} already ({state['FragmentPath']}), which is not ours"
         return Objection(found, "rename it, or the model")
     pid = int(state["MainPID"] or 0)
     if pid and not _is_ours(pid, request["model"], directory):
-        fix = f"{systemctl.typed(scope, f'stop {wanted}')} ends it, or rename the model"
+        fix = f"{systemctl.typed(scope, 'stop', wanted)} ends it, or rename the model"
         return Objection(f"another {wanted} runs already (pid {pid})", fix)
     return NO_OBJECTION
 

@@ -6,6 +6,7 @@ What it says of services is given as the host has it.
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from reconciler.onhost import commands, groups, inner_systemd, procfs, properties, results
@@ -38,6 +39,8 @@ PROPERTIES = (
     "NeedDaemonReload",
     "Transient",
     "UnitFileState",
+    "UpheldBy",
+    "TriggeredBy",
     *properties.OWN_FILES,
     *results.PROPERTIES,
 )
@@ -120,7 +123,8 @@ def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     # Where there is no line to show, journalctl has no cursor to show either, and fails without a
     # word.
     if done.code and not may_fail and (said or argv[0] != "journalctl"):
-        raise HostProblem(f"{argv[0]} refused: {said or f'it ended with {done.code}'}")
+        refused = f"{argv[0]} refused: {said or f'it ended with {done.code}'}"
+        raise HostProblem(silence(scope) or refused)
     return done.out
 
 
@@ -132,10 +136,10 @@ def _environment(scope: str) -> dict[str, str]:
 
 def status(name: str, scope: str) -> str:
     """Write the command that shows how a service is."""
-    return typed(scope, f"status {name}")
+    return typed(scope, "status", name)
 
 
-def typed(scope: str, words: str) -> str:
+def typed(scope: str, *words: str) -> str:
     """Write a command of systemctl's as it is typed."""
-    mine = "--user " if scope == "user" else ""
-    return f"`{' '.join([*inner_systemd.entering(scope), 'systemctl'])} {mine}{words}`"
+    mine = ["--user"] if scope == "user" else []
+    return f"`{shlex.join([*inner_systemd.entering(scope), 'systemctl', *mine, *words])}`"

@@ -71,7 +71,7 @@ def look(name: str, scope: str) -> dict[str, Any]:
 
 
 def _service(name: str, scope: str, state: State) -> dict[str, Any]:
-    unit = _unit(state)
+    unit = _unit(name, scope, state)
     # Only of one that failed: it costs a question for each program beside it.
     if unit is not None and state["SubState"] in (*_BETWEEN_TRIES, "failed"):
         unit["ended"] = results.ending(state, _controls(name, scope))
@@ -132,7 +132,7 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
     name, scope, began = request["name"], request["scope"], time.monotonic()
     state = systemctl.shown(name, scope)
     is_meant = _is_of(request["identity"], state)
-    rungs = _ended(name, scope, request, _beyond(state)) if is_meant and not _is_gone(state) else []
+    rungs = _ended(name, scope, request, state) if is_meant and not _is_gone(state) else []
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
 
 
@@ -155,31 +155,38 @@ def _beyond(state: State) -> list[dict[str, Any]]:
     return [one for one in map(process.identity, pids) if one]
 
 
-def _ended(
-    name: str, scope: str, request: dict[str, Any], beyond: list[dict[str, Any]]
-) -> list[str]:
+def _ended(name: str, scope: str, request: dict[str, Any], state: State) -> list[str]:
     """Stop a service, kill it when it does not obey in time, and tell which of both it took."""
+    beyond, run = _beyond(state), state["InvocationID"]
     # Without a wait of systemctl's own: it would go on until the unit's TimeoutStopSec=.
     systemctl.order(scope, "stop", "--no-block", name)
-    if _is_gone_within(float(request["grace"]), name, scope, beyond):
+    if _is_gone_within(float(request["grace"]), name, scope, run, beyond):
         return ["term"]
     systemctl.order(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
     # Systemd signals its control group alone.
     for one in beyond:
         process.kill(one)
-    if _is_gone_within(float(request["kill"]), name, scope, beyond):
+    if _is_gone_within(float(request["kill"]), name, scope, run, beyond):
         return ["term", "kill"]
     more = f"{systemctl.status(name, scope)} says more"
     raise HostProblem(f"{name} is still there {request['kill']:g} s after SIGKILL; {more}")
 
 
-def _is_gone_within(seconds: float, name: str, scope: str, beyond: list[dict[str, Any]]) -> bool:
+def _is_gone_within(
+    seconds: float, name: str, scope: str, run: str, beyond: list[dict[str, Any]]
+) -> bool:
+    """Whether a run of a service is gone in time; raise HostProblem where another has begun."""
     deadline = time.monotonic() + seconds
-    while any(map(process.lives, beyond)) or not _is_gone(systemctl.shown(name, scope)):
+    while True:
+        state = systemctl.shown(name, scope)
+        if _is_gone(state) and not any(map(process.lives, beyond)):
+            return True
+        if state["InvocationID"] not in (run, ""):
+            who = _returns(name, scope, state) or f"{systemctl.status(name, scope)} says more"
+            raise HostProblem(f"{name} was stopped, and something has started it again; {who}")
         if time.monotonic() >= deadline:
             return False
         time.sleep(PAUSE)
-    return True
 
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def _autostart(name: str, scope: str, state: State) -> Objection:
     if state["UnitFileState"] != "enabled":
         return NO_OBJECTION
     when = "with the systemd of its user" if scope == "user" else "at boot"
-    return Objection(f"{name} is started {when}", systemctl.typed(scope, f"disable {name}"))
+    return Objection(f"{name} is started {when}", systemctl.typed(scope, "disable", name))
 
 
 def _looked_at(path: str, name: str, state: State) -> dict[str, Any]:
@@ -228,7 +235,7 @@ def _barred(name: str, scope: str, state: State) -> Objection:
         fix = f"write it, or name another with {option}:"
         return Objection(f"there is no service {name} in {whose}'s systemd", fix)
     if state["LoadState"] == "masked":
-        unmask = systemctl.typed(scope, f"unmask {name}")
+        unmask = systemctl.typed(scope, "unmask", name)
         return Objection(f"{name} is masked", f"{unmask} lets it start")
     if state["LoadState"] != "loaded":
         more = f"{systemctl.status(name, scope)} says why"
@@ -251,7 +258,7 @@ def _barred(name: str, scope: str, state: State) -> Objection:
     return NO_OBJECTION
 
 
-def _unit(state: State) -> dict[str, Any] | None:
+def _unit(name: str, scope: str, state: State) -> dict[str, Any] | None:
     """Describe what runs of a service; None when nothing does and systemd will not start it."""
     if _is_gone(state):
         return None
@@ -263,8 +270,18 @@ def _unit(state: State) -> dict[str, Any] | None:
         "leader": main is not None or _is_starting(state),
         "restarts": int(state["NRestarts"] or 0),
         "argv": procfs.argv(main["pid"]) if main else [],
+        "returns": _returns(name, scope, state),
         **_times(procfs.process(main["pid"]) if main else None, state),
     }
+
+
+def _returns(name: str, scope: str, state: State) -> str:
+    """Tell which units start a service again after it was stopped, "" for none."""
+    others = properties.words(state["UpheldBy"]) + properties.words(state["TriggeredBy"])
+    if not others:
+        return ""
+    ending = systemctl.typed(scope, "stop", *others)
+    return f"{', '.join(others)} may start {name} again; {ending} lets it stay down"
 
 
 def _offspring(main: dict[str, Any] | None) -> list[int]:
@@ -289,7 +306,8 @@ def _times(one: procfs.Process | None, state: State) -> dict[str, Any]:
     uptime = procfs.age(one)
     # The end of its first tick: what was written just before the start must not seem newer.
     started_at = time.time() - uptime + 1 / procfs.ticks()
-    outdated = _modified_ns(state) / 1e9 > started_at
+    is_unread = state["NeedDaemonReload"] == "yes"
+    outdated = is_unread or _modified_ns(state) / 1e9 > started_at
     return {"uptime": max(0.0, uptime), "started_at": started_at, "outdated": outdated}
 
 

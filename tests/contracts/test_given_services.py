@@ -67,6 +67,41 @@ async def test_a_program_that_is_found_by_its_service_alone_is_not_missed(
     assert fact.value.problem == ""
 
 
+async def test_a_service_that_another_unit_starts_again_is_told_before_its_stop_and_after(
+    place: ServicePlace, booted: Booted
+) -> None:
+    place.define("ExecStart=/bin/sleep 60")
+    booted.define(
+        "keeper.service", "[Unit]\nUpholds=gemma3.service\n[Service]\nExecStart=/bin/sleep 60\n"
+    )
+    place.systemctl("start", "gemma3.service", "keeper.service")
+    (unit,) = await place.ours()
+    who = "keeper.service may start gemma3.service again; `systemctl stop keeper.service`"
+    assert unit.returns == f"{who} lets it stay down"
+    with pytest.raises(DriverError, match=f"something has started it again; {who}"):
+        await place.launcher.stop(unit, 5)
+    place.systemctl("stop", "keeper.service")
+    (again,) = await place.ours()
+    assert (await place.launcher.stop(again, 5))["rungs"] == ["term"]
+    booted.path("/run/systemd/system/keeper.service").unlink()
+    booted.run("systemctl", "daemon-reload")
+
+
+async def test_a_drop_in_that_systemd_has_not_read_yet_is_another_definition(
+    place: ServicePlace, booted: Booted
+) -> None:
+    folder = "/run/systemd/system/gemma3.service.d"
+    booted.write(f"{folder}/read.conf", "[Service]\nNice=1\n")
+    place.define("ExecStart=/bin/sleep 60")
+    await place.launcher.start(place.wanted, MARK)
+    (before,) = await place.ours()
+    booted.write(f"{folder}/unread.conf", "[Service]\nNice=2\n")
+    (after,) = await place.ours()
+    await place.launcher.stop(after, 5)
+    booted.run("rm", "-r", folder)
+    assert [unit.runs(place.wanted) for unit in (before, after)] == [True, False]
+
+
 async def test_a_service_that_leaves_no_process_is_not_started(place: ServicePlace) -> None:
     place.define("Type=oneshot", "RemainAfterExit=yes", "ExecStart=/bin/true")
     with pytest.raises(DriverError, match="has no process once it has started"):
@@ -76,7 +111,8 @@ async def test_a_service_that_leaves_no_process_is_not_started(place: ServicePla
 async def test_a_service_whose_main_process_is_not_known_did_not_start_and_can_be_ended(
     place: ServicePlace,
 ) -> None:
-    place.define("Type=forking", "ExecStart=/bin/sh -c 'sleep 60 & sleep 60 & exit 0'")
+    forks = "ExecStart=/bin/sh -c 'sleep 60 & sleep 60 & exit 0'"
+    place.define("Type=forking", "GuessMainPID=no", forks)
     with pytest.raises(DriverError, match="systemd knows no main process of it"):
         await place.launcher.start(place.wanted, MARK)
     (left,) = await place.ours()
@@ -96,6 +132,7 @@ async def test_a_service_that_came_back_shows_also_why_it_failed_before(
     place.systemctl("start", "gemma3.service")
     running.until(lambda: _shown(place, "NRestarts", "SubState") == ["running", "1"])
     fact = await place.launcher.log("gemma3")
+    place.systemctl("stop", "gemma3.service")
     assert isinstance(fact, Known)
     assert fact.value.lines in {("no such card",), ("no such card", "hello")}
 
