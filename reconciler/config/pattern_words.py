@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model.names import IMAGE_PATTERN, NAME_PATTERN
+from reconciler.model.origin import SERVICE_NAME
 
 _LETTERS = "letters, digits, dots, dashes and underscores"
 _FIRST = "of which the first is a letter or a digit"
@@ -25,7 +26,7 @@ EXPECTED = {
     r"^[^:\x00-\x1f]+:/[^:\x00-\x1f]+(:[A-Za-z,]+)?$": (
         "a folder or volume and its place inside, such as /data:/data:ro"
     ),
-    r"^[A-Za-z0-9:_.@\\-]+\.service$": (
+    SERVICE_NAME: (
         "the whole name of a service, such as llama.service; `systemctl list-units --type=service`"
         " lists them"
     ),
