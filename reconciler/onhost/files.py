@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from reconciler.onhost import permissions, procfs
-from reconciler.onhost.problem import HostProblem, explain
+from reconciler.onhost.problem import NO_OBJECTION, HostProblem, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -270,14 +270,15 @@ def is_gone(path: str) -> bool:
 def place(path: str, folder: bool, *, written: bool = False, pid: int = 0) -> dict[str, Any]:
     """Answer in words why a file or a folder cannot be read, or written, empty when it can.
 
-    Nor written by the process `pid`, where that is none.
+    A folder also by the process `pid`, 0 for none, and then with what is done about it.
     """
     reason = _unreadable(path, folder)
     if reason or not written:
         return {"problem": f"{path} cannot be read{reason}" if reason else ""}
     if not os.access(path, os.W_OK):
         return {"problem": f"{path} cannot be written by this user; check its permission bits"}
-    return {"problem": permissions.barred(path, pid) if pid else ""}
+    barred = permissions.barred(path, pid) if pid else NO_OBJECTION
+    return {"problem": barred.found, "fix": barred.fix}
 
 
 def _unreadable(path: str, folder: bool) -> str:

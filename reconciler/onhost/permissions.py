@@ -8,6 +8,7 @@ import stat
 from typing import NamedTuple
 
 from reconciler.onhost import procfs
+from reconciler.onhost.problem import NO_OBJECTION, Objection
 
 _OVERRIDES = 1 << 1
 """CAP_DAC_OVERRIDE, by which permission bits do not count (capabilities(7))."""
@@ -20,16 +21,16 @@ class _Account(NamedTuple):
     groups: frozenset[int]
 
 
-def barred(path: str, pid: int, proc: str = "/proc") -> str:
+def barred(path: str, pid: int, proc: str = "/proc") -> Objection:
     """Tell that a process cannot write into a folder, "" where it may or that is not known."""
     account = _account(pid, proc)
     try:
         if account is None or _may_write(account, os.stat(path)) or _ACL in os.listxattr(path):
-            return ""
+            return NO_OBJECTION
     except OSError:
-        return ""
+        return NO_OBJECTION
     who = f"user {account.user}, as whom it runs"
-    return f"{path} cannot be written by {who}; `chown {account.user} {path}` lets it"
+    return Objection(f"{path} cannot be written by {who}", f"`chown {account.user} {path}` lets it")
 
 
 def _account(pid: int, proc: str) -> _Account | None:

@@ -342,8 +342,11 @@ async def test_a_folder_that_its_account_may_not_write_into_is_named_with_what_l
     async with container.running():
         found = await container.weights()
         folder = f"{kept}/theirs"
-        said = f"{folder} cannot be written by user 65534, as whom it runs; `chown 65534 {folder}`"
-        assert (found.keepable, found.unkept) == (False, f"{said} lets it")
+        assert (found.keepable, found.unkept, found.remedy) == (
+            False,
+            f"{folder} cannot be written by user 65534, as whom it runs",
+            f"`chown 65534 {folder}` lets it",
+        )
         os.chown(folder, 65534, 65534)
         assert (await container.weights()).keepable
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     ReadCommand: TypeAlias = Callable[[ModelSpec], Awaitable[Fact[GivenCommand]]]
 
 
+_MAKE = "make that folder, writable for it and for reconciler"
+
+
 class _Real(NamedTuple):
     """An engine as its command line makes it."""
 
@@ -135,11 +138,9 @@ class GivenEngine:
         pid = real.command.pid
         question = AskPlace(path=folder, folder=True, written=True, pid=pid)
         (answer,) = await self._access.ask([question])
-        problem = answer.reason if isinstance(answer, Unknown) else str(answer.value["problem"])
-        return (
-            problem,
-            "" if not problem else "make that folder, writable for it and for reconciler",
-        )
+        told = {"problem": answer.reason} if isinstance(answer, Unknown) else answer.value
+        problem, fix = str(told["problem"]), str(told.get("fix") or _MAKE)
+        return problem, fix if problem else ""
 
     async def _known(self) -> _Real:
         real = await self._real()
