@@ -27,8 +27,8 @@ EXPECTED = {
         "a folder or volume and its place inside, such as /data:/data:ro"
     ),
     SERVICE_NAME: (
-        "the whole name of a service, such as llama.service; `systemctl list-units --type=service`"
-        " lists them"
+        "the whole name of a service, such as llama.service or llm@gemma.service; `systemctl"
+        " list-units --type=service` lists them"
     ),
     r"^[^\s\x00-\x1f\x7f]{1,128}$": "1 to 128 characters without blanks",
     r"^[A-Za-z_][A-Za-z0-9_]*$": (

@@ -185,7 +185,7 @@ def test_a_host_whose_python_is_too_old_says_which_it_has(tmp_path: Path) -> Non
     with sshd.running(setting) as served:
         found = Stack(tmp_path, served).run("doctor").stdout
     assert "over ssh: python3 there is 3.8 (" in found, found
-    assert "; it needs python3, 3.9 or later, on the PATH there" in found, found
+    assert "it needs python3, 3.9 or later, on the PATH there" in found, found
 
 
 def test_a_tunnel_of_the_user_is_no_session_without_a_command(

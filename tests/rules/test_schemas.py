@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.config.pattern_words import EXPECTED
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.fakes.catalog import FakeCatalog
@@ -80,3 +81,8 @@ def test_every_kind_brings_its_options() -> None:
     assert [(kind["properties"]["kind"], sorted(kind["properties"])) for kind in kinds] == [
         ({"const": kind}, ["args", "context", "kind", "weights"]) for kind in ("fake", "strict")
     ]
+
+
+def test_every_pattern_of_both_files_has_words_in_its_place() -> None:
+    seen = (one.get("pattern") for file in ("desired", "inventory") for one in nodes(REAL[file]))
+    assert {one for one in seen if isinstance(one, str)} == EXPECTED.keys()
