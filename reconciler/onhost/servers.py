@@ -19,7 +19,8 @@ SERVERS_LIMIT = 32
 MAPS_LIMIT = 4 * 1024 * 1024
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
-_SECRET_VARIABLE = re.compile(r"(?:--?\w+=)?[A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD)=")
+_SECRET_VARIABLE = re.compile(r"(?:--?\w+=|-e)?[A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD)=")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _HIDDEN = "(hidden)"
 _VALUED = {
     "LLAMA_ARG_MODEL": "--model",
@@ -238,7 +239,9 @@ def _without_secret(word: str) -> str:
     if variable:
         return f"{variable[0]}{_HIDDEN}"
     name, equals, _ = word.partition("=")
-    return f"{name}={_HIDDEN}" if equals and name in _SECRETS else word
+    if equals and name in _SECRETS:
+        return f"{name}={_HIDDEN}"
+    return _CREDENTIALS.sub(_HIDDEN, word)
 
 
 def _mapped(pid: int, proc: str) -> list[str]:

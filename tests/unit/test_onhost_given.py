@@ -72,6 +72,7 @@ def test_words_are_written_back_as_systemd_takes_them(service: Systemd) -> None:
         ("--api-key=hush", "-c", "1"),
         ("-e", "LLAMA_API_KEY=hush", "-c", "1"),
         ("--env=HF_TOKEN=hush", "-c", "1"),
+        ("-eHF_TOKEN=hush", "-c", "1"),
     ],
 )
 def test_a_secret_among_its_words_is_not_told_where_they_are_written_back(
@@ -81,6 +82,11 @@ def test_a_secret_among_its_words_is_not_told_where_they_are_written_back(
     assert "hush" not in told["adding"]
     assert told["adding"].endswith('(hidden)" -c 1 ')
     assert told["words"][1:] == [*words]
+
+
+def test_who_loads_weights_from_the_web_is_not_told(service: Systemd) -> None:
+    told = service.command("--model-url", "https://ann:hush@host/w@1.gguf", "-c", "1")
+    assert told["adding"].endswith('"https://(hidden)@host/w@1.gguf" -c 1 ')
 
 
 def test_a_variable_that_is_not_set_is_nothing(service: Systemd) -> None:
