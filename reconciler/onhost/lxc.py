@@ -104,6 +104,10 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
     keeper, began = lxc_words.keeper(request), time.monotonic()
     one = init_of(keeper)
     is_meant = one is not None and one["invocation"] == request["identity"]["invocation"]
+    # Its keeper refuses both ways to end it until then.
+    locked = _locked(keeper, file_of(keeper)) if is_meant else NO_OBJECTION
+    if locked:
+        raise HostProblem(locked)
     rungs = _ended(keeper, one["pid"], request) if one and is_meant else []
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
 
@@ -194,6 +198,10 @@ def _barred(keeper: Keeper, file: LxcFile | None, one: dict[str, Any]) -> Object
     locked = _locked(keeper, file)
     if locked:
         return locked
+    if file.is_template:
+        return Objection(
+            f"{keeper.what} is a template", f"`pct clone {keeper.name}` makes a CT of it"
+        )
     if file.network and one["network"] == "host":
         return Objection(
             f"{keeper.what} is not on the host's network but on its own ({file.network})",

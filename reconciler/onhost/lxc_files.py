@@ -57,6 +57,11 @@ class LxcFile(NamedTuple):
         return any(self.value(key) == _ON for key in _AT_BOOT)
 
     @property
+    def is_template(self) -> bool:
+        """Whether Proxmox VE only makes other containers of it."""
+        return self.value("template") == _ON
+
+    @property
     def console(self) -> str:
         """Where its console is written to, "" for nowhere."""
         return self.value("lxc.console.logfile")

@@ -39,7 +39,7 @@ async def test_a_container_that_is_locked_is_neither_started_nor_ended(
     )
     identity = await container.started(running.SLEEPER)
     pct.add(container.name, "lock: backup\n")
-    with pytest.raises(DriverError, match=f"CT {container.name} is still there.*{locked}"):
+    with pytest.raises(DriverError, match=locked):
         await container.stop(identity, 0.1)
     (unit,) = await container.ours()
     assert unit.runs(container.wanted), "a lock is no other definition"
@@ -62,6 +62,15 @@ async def test_a_container_that_is_started_at_boot_is_told_with_what_ends_that(
         f"CT {container.name} is started at boot; `pct set {container.name} --onboot 0`"
     )
     await container.stop(identity, 5)
+
+
+async def test_a_template_is_not_started(container: LxcPlace, pct: Pct) -> None:
+    container.model(running.SLEEPER)
+    pct.add(container.name, "template: 1\n")
+    said = f"CT {container.name} is a template; `pct clone {container.name}` makes a CT of it"
+    assert value(await container.launcher.binary(container.wanted)).problem == said
+    with pytest.raises(DriverError, match="is a template"):
+        await container.launcher.start(container.wanted, MARK)
 
 
 async def test_what_the_cluster_is_asked_for_is_waited_for(container: LxcPlace, pct: Pct) -> None:
