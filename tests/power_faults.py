@@ -158,8 +158,7 @@ def in_no_hurry(here: SleepingStack) -> Iterator[None]:
 @contextmanager
 def as_llm(here: SleepingStack) -> Iterator[None]:
     """Log in as a user without privileges."""
-    here.directory = "/home/llm/reconciler"
-    here.inventory(access=here.access(f"{HOST}-llm"))
+    here.as_llm()
     yield
 
 

@@ -82,6 +82,11 @@ class SleepingStack:
             "directory": self.directory,
         }
 
+    def as_llm(self) -> None:
+        """Log in as a user without privileges, whose folder no other test has claimed."""
+        self.directory = f"/home/llm/{self.folder.name}"
+        self.inventory(access=self.access(f"{self.host}-llm"))
+
     def inventory(
         self,
         power: Any = None,

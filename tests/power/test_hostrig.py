@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine import EMBEDDED_SERVER
 from tests.rigs.hostrig.client import MODES, Mode, Rig, groups, need_mode, plugged
 from tests.rigs.hostrig.light import MARKER
 from tests.rigs.hostrig.members import members
@@ -234,7 +235,7 @@ def test_a_user_may_do_what_sudo_allows_and_runs_the_engines_of_this_checkout(
                 shown.stderr
                 == "netlink error: Operation not permitted\nsudo: a password is required\n"
             )
-        engine = rig.ssh(user, f"{sys.executable} -m reconciler.embedded.server")
+        engine = rig.ssh(user, f"{sys.executable} {EMBEDDED_SERVER}")
         assert "the following arguments are required: -m/--model" in engine.stderr
 
 

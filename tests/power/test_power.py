@@ -211,8 +211,7 @@ def test_another_controller_is_refused_by_the_claim_whether_the_host_is_up_or_ha
 def test_an_unprivileged_user_powers_its_host_off_by_sudo(here: SleepingStack) -> None:
     llm = here.rig.mode == "nspawn"
     if llm:
-        here.directory = "/home/llm/reconciler"
-        here.inventory(access=here.access(f"{HOST}-llm"))
+        here.as_llm()
     before = here.rig.count(HOST)
     here.desire("on")
     here.apply()
