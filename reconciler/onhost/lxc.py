@@ -27,7 +27,7 @@ SETTLE_SECONDS = 0.2
 LOG_LIMIT = 64 * 1024
 
 PAUSE = 0.02
-_STOPPED = "STOPPED"
+_STOPPED, _FROZEN = "STOPPED", "FROZEN"
 _FOLDER = "lxc"
 
 
@@ -59,6 +59,12 @@ def autostart(keeper: Keeper, file: LxcFile) -> Objection:
     if not file.autostarts:
         return NO_OBJECTION
     return Objection(f"{keeper.what} is started at boot", keeper.letting_be)
+
+
+def refuse_frozen(keeper: Keeper) -> None:
+    """Raise HostProblem for a container in which nothing answers until it goes on."""
+    if _state(keeper)[0] == _FROZEN:
+        raise HostProblem(f"{keeper.what} is frozen; `lxc-unfreeze -n {keeper.name}` lets it go on")
 
 
 def start(request: dict[str, Any], directory: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def _look(one: dict[str, str]) -> dict[str, Any]:
     init = whole["unit"]["identity"]["pid"]
     if not inner_systemd.is_booted(init):
         return _without_systemd(one, binary)
+    lxc.refuse_frozen(lxc_words.keeper(one))
     seen: dict[str, Any] = systemd.look(one["service"], inner_systemd.scope(one["name"]))
     inner = seen["binary"]
     told = {"problem": inner["problem"], "autostart": _both(binary, inner, one["service"])}

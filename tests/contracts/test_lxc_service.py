@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark
+from reconciler.model.facts import Known, Mark, Unknown
 from reconciler.model.given_command import GivenCommand
 from tests import running
 from tests.contracts.places import INTERPRETER, InnerPlace, inner_services
@@ -48,6 +48,19 @@ async def test_a_container_is_started_for_its_service_and_stays_up_without_it(
     assert service.lxc.pid(service.name) == init
     assert await service.ours() == []
     assert (await command(service)).words == (INTERPRETER, "-I", "-S", "-u", "/units/gemma3.py")
+
+
+async def test_what_a_container_that_is_frozen_runs_is_not_known_and_not_waited_for(
+    service: InnerPlace,
+) -> None:
+    identity = await service.started(running.SLEEPER)
+    service.lxc.booted.run("lxc-freeze", "-n", service.name)
+    fact = await service.launcher.units()
+    service.lxc.booted.run("lxc-unfreeze", "-n", service.name)
+    assert isinstance(fact, Unknown)
+    said = f"{service.name} is frozen; `lxc-unfreeze -n {service.name}` lets it go on"
+    assert said in fact.reason
+    await service.stop(identity, 5)
 
 
 async def test_a_service_ends_with_its_container(service: InnerPlace) -> None:

@@ -31,6 +31,7 @@ def of_container(monkeypatch: pytest.MonkeyPatch, **binary: Any) -> dict[str, st
         "binary": {"path": "web", "problem": NOTHING, "autostart": BOOTS, **binary},
         "unit": {"identity": {"pid": 1}},
     }
+    monkeypatch.setattr(lxc, "refuse_frozen", lambda _: None)
     monkeypatch.setattr(lxc, "look", lambda _: whole)
     (seen,) = lxc_units.containers({"containers": [INNER]}, "/")["containers"]
     told: dict[str, str] = seen["binary"]["autostart"]
