@@ -257,12 +257,12 @@ def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
 
 
 def is_gone(path: str) -> bool:
-    """Whether there is certainly nothing at a path."""
+    """Whether nothing is at a path for certain, not even a link that leads nowhere from here."""
     try:
-        os.stat(path)
-    except FileNotFoundError:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:
+    except (OSError, ValueError):
         return False
     return False
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import places, procfs
-from reconciler.onhost.files import absolute
+from reconciler.onhost.files import absolute, is_gone
 from reconciler.onhost.places import NotMounted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def same(request: dict[str, Any], directory: str) -> dict[str, Any]:
     if theirs is None:
         return {"same": None}
     meant = _meant(absolute(request["ours"], directory), place)
-    if all(map(_is_gone, meant)):
+    if all(map(is_gone, meant)):
         return {"same": False}
     found = [status for path in meant if (status := _status(path))]
     if any(os.path.samestat(one, theirs) for one in found):
@@ -56,17 +56,6 @@ def _on_host(path: str, place: Place | None) -> str:
 def _meant(path: str, place: Place | None) -> list[str]:
     """List where a path may lead: it is one of the host, or of a container."""
     return [path, *filter(None, [_on_host(path, place)])]
-
-
-def _is_gone(path: str) -> bool:
-    """Whether nothing is at a path for certain, not even a link that leads nowhere from here."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
 
 
 def _are_named_alike(request: dict[str, Any]) -> bool:

@@ -107,11 +107,12 @@ def _mounted(name: str, place: Place) -> list[str]:
 
 
 def _of_docker(inside: dict[str, str]) -> Place:
-    seen = docker.inspected(inside)
+    meant = held(inside) or inside
+    seen = docker.inspected(meant)
     if seen is None:
-        raise HostProblem(f"there is no container {inside['name']}, whose paths are meant")
+        raise HostProblem(f"there is no container {meant['name']}, whose paths are meant")
     mounts = [(one["Destination"], one.get("Source", "")) for one in seen["Mounts"]]
-    return Place(inside["name"], mounts, seen["Image"])
+    return Place(meant["name"], mounts, seen["Image"])
 
 
 def _of_lxc(inside: dict[str, str]) -> Place:
@@ -122,10 +123,13 @@ def _of_lxc(inside: dict[str, str]) -> Place:
     return Place(keeper.name, file.mounts, file.root)
 
 
-def _of_compose(inside: dict[str, str]) -> Place:
+def held(inside: dict[str, str]) -> dict[str, str] | None:
+    """Name a container to the engine that keeps it, None where none of Docker's kind does."""
+    if inside["kind"] != "compose":
+        return inside if inside["kind"] == "docker" else None
     project, _, service = inside["name"].partition("/")
     asked = {"project": project, "service": service, "file": "", "socket": inside["socket"]}
-    return _of_docker(compose.container(asked))
+    return compose.container(asked)
 
 
 def _of_service(inside: dict[str, str]) -> Place:
@@ -136,7 +140,7 @@ def _of_service(inside: dict[str, str]) -> Place:
 
 _PLACES = {
     "docker": _of_docker,
-    "compose": _of_compose,
+    "compose": _of_docker,
     "systemd": _of_service,
     "lxc": _of_lxc,
     "pct": _of_lxc,

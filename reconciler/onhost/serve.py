@@ -116,6 +116,7 @@ _KINDS: dict[str, Served] = {
     "flags": _Later("flags", "refusal"),
     "place": _place,
     "same-file": _Later("identity", "same"),
+    "inside-file": _Later("inside_file", "lacks"),
     "gguf": lambda asked, directory: _load("gguf").header(_path(asked, directory)),
     "fingerprint": _Later("fingerprint", "fingerprint"),
     "saved": _Later("slots", "saved"),

@@ -260,8 +260,11 @@ async def test_what_a_container_does_not_share_with_its_host_is_not_kept(
     assert (found.exists, found.unkept) == (True, "/elsewhere lies inside the container")
     container.define(*["--model", "/app/w.gguf"])
     found = await container.weights()
+    assert "/app/w.gguf is neither in the container nor mounted from" in found.problem
+    container.define(*["--model", "/etc/hostname"])
+    found = await container.weights()
     assert (found.exists, found.problem) == (False, "")
-    assert found.unkept == "/app/w.gguf lies inside the container"
+    assert found.unkept == "/etc/hostname lies inside the container"
     assert value(await container.engine.fingerprint()).digest == ""
 
 

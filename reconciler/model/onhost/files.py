@@ -18,6 +18,13 @@ class AskPlace(OfPlace, Question):
     pid: int = 0
 
 
+class AskInsideFile(OfPlace, Question):
+    """Ask whether a container certainly lacks a file that would be its own."""
+
+    do: Literal["inside-file"] = "inside-file"
+    file: str
+
+
 class AskSameFile(OfPlace, Question):
     """Ask whether two paths lead to one file; the answer is None where that is not known.
 

@@ -12,7 +12,7 @@ from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.given_setup import given_setup, is_reached, lacks
 from reconciler.errors import DriverError
 from reconciler.model.facts import Fact, Fingerprint, Known, Saved, Unknown, Weights
-from reconciler.model.onhost.files import AskPlace
+from reconciler.model.onhost.files import AskInsideFile, AskPlace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -113,12 +113,26 @@ class GivenEngine:
 
     async def _weights(self, real: _Real) -> Fact[Weights]:
         if _is_hidden(real):
-            return Known(_unseen(real))
+            return Known(await self._hidden(real))
         fact = await real.engine.weights()
         if isinstance(fact, Unknown) or not fact.value.exists or not _may_keep(fact.value):
             return fact
         unkept, remedy = await self._obstacle(real, fact.value)
         return Known(_without(fact.value, unkept, remedy) if unkept else fact.value)
+
+    async def _hidden(self, real: _Real) -> Weights:
+        """Tell of weights that the host does not have; a container that stopped may lack them."""
+        weights = _unseen(real)
+        if not weights.path or real.command.pid:
+            return weights
+        (answer,) = await self._access.ask([AskInsideFile(file=weights.path)])
+        if isinstance(answer, Unknown) or not answer.value["lacks"]:
+            return weights
+        problem = (
+            f"{weights.path} is neither in the container nor mounted from the host; mount its"
+            " folder, or correct the command line"
+        )
+        return weights.model_copy(update={"problem": problem})
 
     async def _others(self, setup: Setup) -> str:
         """Tell that the inventory certainly names other weights than the command line, else ""."""
