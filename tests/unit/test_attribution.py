@@ -73,6 +73,11 @@ def test_a_launcher_that_does_not_answer_hides_its_own_model_only() -> None:
     assert units.fact(ORPHANS(HOST)) == Known(())
 
 
+def test_a_model_is_absent_where_the_launcher_that_held_it_answers_too() -> None:
+    units = told(PROCESS, before=(SERVICE,), process=Known(()), systemd=Known(()))
+    assert units.fact(UNIT(HOST, "a")) == Known(None)
+
+
 def test_a_model_is_not_called_absent_while_a_launcher_that_held_it_does_not_answer() -> None:
     units = told(PROCESS, model("b"), before=(SERVICE,), process=Known(()), systemd=SILENT)
     why = "it was run by systemd before, and may be still: systemctl does not answer"

@@ -106,7 +106,10 @@ def test_a_secret_is_kept_as_where_it_is(tmp_path: Path, monkeypatch: pytest.Mon
                 " HF_TOKEN}`"
             ),
         ),
-        ("{MY-VAR: 1}", 'models.a.engine.env.MY-VAR: found "MY-VAR", expected text that'),
+        (
+            "{MY-VAR: 1}",
+            'models.a.engine.env.MY-VAR: found "MY-VAR", expected the name of a variable',
+        ),
         (
             "[A=b]",
             (
