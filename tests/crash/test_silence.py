@@ -30,7 +30,7 @@ def test_a_command_waits_until_a_silence_that_no_step_waits_for_is_long_enough()
     began = stage.world.clock.boot()
     verdict = wants(stage, "a", power="off").ends("refused")
     assert SILENCE_SECONDS <= stage.world.clock.boot() - began < 2 * SILENCE_SECONDS
-    assert verdict.reasons[0].startswith("shutdown box: ")
+    assert verdict.reasons[0].startswith("power of box is suspended: ")
     assert stage.said[-1].startswith("power box is not known: it accepted to go down (run ")
     assert stage.said[-1].endswith(
         "is silent; 30 s of that while the gateway answers count as down; waiting for that"
