@@ -52,6 +52,14 @@ class Talk:
         assert list(self.stack.serving()) == [model]
         self.talk_on(model)
 
+    def goes_there_and_back(self, there: str, back: str) -> None:
+        """Show that of both ways, each cut short at a moment, the next apply makes a switch."""
+        for model, moment in (("tiny-b", there), ("tiny-a", back)):
+            self.stack.desire(model)
+            self.cut_short(moment)
+            self.goes_on(model)
+            self.has_nothing_to_do()
+
     def has_no_orphan(self) -> None:
         assert self.stack.processes() == list(self.stack.engines().values())
 

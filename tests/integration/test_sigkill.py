@@ -41,11 +41,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
 def test_kill_9_on_the_way_there_and_back_loses_no_conversation(
     here: Talk, there: str, back: str
 ) -> None:
-    for model, moment in (("tiny-b", there), ("tiny-a", back)):
-        here.stack.desire(model)
-        here.cut_short(moment)
-        here.goes_on(model)
-        here.has_nothing_to_do()
+    here.goes_there_and_back(there, back)
 
 
 def test_kill_9_of_what_goes_on_after_kill_9_loses_no_conversation(here: Talk) -> None:

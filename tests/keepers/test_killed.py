@@ -82,10 +82,6 @@ def here(
 def test_kill_9_on_the_way_there_and_back_leaves_one_engine_and_every_conversation(
     here: Talk, there: str, back: str
 ) -> None:
-    for model, moment in (("tiny-b", there), ("tiny-a", back)):
-        here.stack.desire(model)
-        here.cut_short(moment)
-        here.goes_on(model)
-        here.has_nothing_to_do()
+    here.goes_there_and_back(there, back)
     if isinstance(here.stack, OwnedContainerStack):
         assert len(here.stack.named()) <= 1, "what ended is kept for its log"
