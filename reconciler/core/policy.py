@@ -165,7 +165,7 @@ def last_good(wanted: Slice, hints: Hints) -> Slice | None:
     return None if hints.last_good_digest in {None, digest(wanted)} else hints.last_good
 
 
-def found(wanted: Slice, hints: Hints, observed: Observed) -> Target | None:
+def found_serving(wanted: Slice, hints: Hints, observed: Observed) -> Target | None:
     """What serves on a host of which nothing good is known yet, None where that is nothing."""
     knows = hints.last_good or hints.quarantine or hints.open_run
     if knows or wanted.power not in {None, "on"}:

@@ -27,7 +27,7 @@ async def adopt_found(
 
     The hints are returned as they are after that.
     """
-    found = policy.found(request.slice, hints, observed)
+    found = policy.found_serving(request.slice, hints, observed)
     if found is None:
         return hints
     world = await context.look(found.slice, hints)
