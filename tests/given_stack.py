@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.drivers.engines import embedded
 from tests.engine import weights_in
 from tests.engine_program import embedded_in
-from tests.stack import COMMAND_SECONDS, Stack
+from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,26 @@ class GivenStack(Stack):
     def serving(self) -> dict[str, int]:
         pid = self.pid()
         return {**self.engines(), **({"tiny-b": pid} if pid else {})}
+
+    def leaves_saved(self) -> int:
+        """Switch from tiny-b to tiny-a, and return how many tokens it remembered that are saved."""
+        assert self.run("plan", "--detailed-exitcode").returncode == 0
+        held = self.remembered()
+        self.desire("tiny-a")
+        planned = self.run("plan").stdout
+        assert "0 conversations lost" in planned
+        assert "save_slots     tiny-b" in planned
+        self.apply()
+        assert list(self.engines()) == ["tiny-a"]
+        return held
+
+    def comes_back_with(self, held: int) -> None:
+        """Switch to tiny-b, which remembers what was saved of it, and has a log."""
+        self.desire("tiny-b")
+        self.apply()
+        assert "tokens proven" in self.run("history").stdout
+        assert self.talk()["cache_n"] >= LEAST_REUSED * held > 100
+        assert "slot" in self.run("logs", "tiny-b").stdout
 
     def takes_turns(self) -> None:
         """Switch to tiny-b, back and there again; what was said to it comes back."""

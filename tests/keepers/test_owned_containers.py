@@ -9,7 +9,7 @@ import pytest
 
 from tests.container_stack import OwnedContainerStack
 from tests.dockers import Dockerd, dockerd, podman
-from tests.stack import LEAST_REUSED, ending
+from tests.stack import ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,20 +50,9 @@ def test_a_conversation_survives_a_switch_and_back(here: OwnedContainerStack) ->
     here.apply()
     assert here.pid()
     assert here.engines() == {}, "its mark is not in its environment"
-    assert here.run("plan", "--detailed-exitcode").returncode == 0
-    held = here.remembered()
-    here.desire("tiny-a")
-    planned = here.run("plan").stdout
-    assert "0 conversations lost" in planned
-    assert "save_slots     tiny-b" in planned
-    here.apply()
+    held = here.leaves_saved()
     assert here.pid() == 0
-    assert list(here.engines()) == ["tiny-a"]
-    here.desire("tiny-b")
-    here.apply()
-    assert "tokens proven" in here.run("history").stdout
-    assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
-    assert "slot" in here.run("logs", "tiny-b").stdout
+    here.comes_back_with(held)
     assert len(here.named()) == 1
 
 
