@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.booted import Booted
+from tests.dockers import Dockerd, dockerd
 from tests.engine import SERVERS, Server
+from tests.lxcs import Lxc
 from tests.needs import left_out
+from tests.pcts import Pct
 from tests.rig import Define, rig
 
 BOOTING_SECONDS = 600
@@ -99,3 +103,19 @@ def spread(waiting: list[pytest.Item], working: list[pytest.Item]) -> list[pytes
     places = [(number * between, 0, one) for number, one in enumerate(waiting)]
     places += [(begins[one.path], 1, one) for one in working]
     return [one for *_, one in sorted(places, key=lambda place: place[:2])]
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[Dockerd]:
+    with dockerd() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def lxc(booted: Booted) -> Lxc:
+    return Lxc(booted)
+
+
+@pytest.fixture(scope="module")
+def pct(booted: Booted) -> Pct:
+    return Pct(booted)

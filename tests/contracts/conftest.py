@@ -10,9 +10,7 @@ import pytest
 from reconciler.ports import Access
 from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, reached
-from tests.dockers import Dockerd, dockerd, podman
-from tests.lxcs import Lxc
-from tests.pcts import Pct
+from tests.dockers import Dockerd, podman
 
 SUPERVISOR = """
 [Service]
@@ -32,12 +30,6 @@ async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield driver
 
 
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Dockerd]:
-    with dockerd() as one:
-        yield one
-
-
 @pytest.fixture(scope="module", name="podman")
 def its_service() -> Iterator[Dockerd]:
     with podman() as one:
@@ -50,13 +42,3 @@ def booted() -> Iterator[Booted]:
         one.define("user@.service", SUPERVISOR)
         one.run("systemctl", "start", "user@0.service")
         yield one
-
-
-@pytest.fixture(scope="module")
-def lxc(booted: Booted) -> Lxc:
-    return Lxc(booted)
-
-
-@pytest.fixture(scope="module")
-def pct(booted: Booted) -> Pct:
-    return Pct(booted)
