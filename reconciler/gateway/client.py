@@ -65,6 +65,12 @@ LADEN = Refusal(503, "the gateway holds as many bytes of requests as it may; ask
 class ClientConnection(asyncio.Protocol):
     """A connection of a client to the gateway."""
 
+    __slots__ = (
+        "_ahead", "_beside", "_busy", "_chunked", "_clients", "_closes", "_doorkeeper", "_exchange",
+        "_gathered", "_held", "_is_bodiless", "_keeps", "_lingers", "_loop", "_make", "_paused",
+        "_reader", "_requester", "_since", "_transport", "_version", "address", "passage",
+    )  # fmt: skip
+
     _reader: RequestReader
 
     def __init__(self, make: Make, doorkeeper: Doorkeeper, clients: Clients) -> None:

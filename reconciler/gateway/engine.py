@@ -58,6 +58,12 @@ class Listener(Protocol):
 class EngineConnection(asyncio.Protocol):
     """A connection to an engine; `send` begins an exchange, and its listener hears the answer."""
 
+    __slots__ = (
+        "_bodiless", "_broken", "_ended", "_fields", "_found", "_fresh", "_has_head", "_listener",
+        "_may_upgrade", "_owed", "_parser", "_pieces", "_precedent", "_reason", "_transport",
+        "_until_closed", "heard", "used",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._listener: Listener | None = None
@@ -66,6 +72,8 @@ class EngineConnection(asyncio.Protocol):
         self._fields: list[Field] = []
         self._reason = self._fresh = b""
         self._precedent, self._owed = NO_PRECEDENT, 0
+        self._found: tuple[AnswerHead, bytes | None] | None = None
+        self._pieces: list[bytes] = []
         self._bodiless = self._until_closed = self._may_upgrade = False
         self._ended: bool | None = None
         self._broken = ""
@@ -95,6 +103,7 @@ class EngineConnection(asyncio.Protocol):
         self._parser = None
         self._has_head, self._ended, self._broken = False, None, ""
         self._until_closed, self._owed = False, 0
+        self._found, self._pieces = None, []
         self.heard, self.used = 0, self.used + 1
         if self._transport is not None:
             self._transport.write(request)
@@ -124,35 +133,52 @@ class EngineConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(HIGH_WATER)
 
     def data_received(self, received: bytes) -> None:
-        """Parse what came; what came unasked ends the connection."""
+        """Parse what came, then tell it; what came unasked ends the connection."""
         listener = self._listener
         if listener is None:
             self.abort()
             return
-        if not self._has_head:
+        had_head = self._has_head
+        if not had_head:
             self.heard += len(received)
+        self._read(received)
+        if had_head and self._is_read:
+            self._tell_body(listener)
+            return
+        # What came at once goes on at once: its head with its body, its last piece with its end.
         listener.on_read()
         try:
-            self._read(received)
-            # Only now: what a listener sends next must not meet what is left of these bytes.
-            if self._ended is not None:
-                self._end(reusable=self._ended and not self._broken)
-            elif self._broken:
-                self._lose(self._broken)
+            self._tell(listener)
         finally:
             listener.on_told()
+
+    def _tell(self, listener: Listener) -> None:
+        found, self._found = self._found, None
+        if found is not None:
+            listener.on_head(*found)
+        self._tell_body(listener)
+        if self._ended is not None:
+            self._end(reusable=self._ended and not self._broken)
+        elif self._broken:
+            self._lose(self._broken)
+
+    def _tell_body(self, listener: Listener) -> None:
+        pieces, self._pieces = self._pieces, []
+        # Who hears of it may have ended it.
+        if pieces and self._listener is listener:
+            listener.on_piece(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def _read(self, received: bytes) -> None:
         if self._owed:
             self._read_body(received)
-        elif self._parser is None and (found := self._found(received)) is not None:
+        elif self._parser is None and (found := self._known(received)) is not None:
             self._owed, digits, size = found
-            self._tell(self._precedent.head, digits)
+            self._has_head, self._found = True, (self._precedent.head, digits)
             self._read_body(received[size:])
         else:
             self._parse(received)
 
-    def _found(self, received: bytes) -> Sized | None:
+    def _known(self, received: bytes) -> Sized | None:
         """The head at the front of what came, if it is the last one, but for its length."""
         may_be = not self._has_head and not self._bodiless and not self._may_upgrade
         return self._precedent.known.found(received) if may_be else None
@@ -230,20 +256,15 @@ class EngineConnection(asyncio.Protocol):
         is_framed = codings(head) or head.length is not None
         self._until_closed = not is_framed and not self._bodiless
         self._precedent = NO_PRECEDENT if self._bodiless else precedent(head, fresh)
-        self._tell(head, head.length)
+        self._has_head, self._found = True, (head, head.length)
         if self._bodiless:
             # The parser would wait for a body that a HEAD only announces.
             self._ended = False
 
-    def _tell(self, head: AnswerHead, length: bytes | None) -> None:
-        self._has_head = True
-        if self._listener is not None:
-            self._listener.on_head(head, length)
-
     def on_body(self, piece: bytes) -> None:
-        """Pass a piece on."""
-        if self._listener is not None and self._is_read:
-            self._listener.on_piece(piece)
+        """Keep a piece of the body until all that came is parsed."""
+        if self._ended is None and not self._broken:
+            self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         """Take that the answer is whole."""

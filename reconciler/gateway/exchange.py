@@ -37,16 +37,12 @@ class Exchange:
 
     is_endless = False
 
-    _hold: HeldRequest | None = None
-    _seat: Seat | None = None
-    _lost: tuple[Seat, ...] = ()
-    _pool: Pool | None = None
-    _engine: EngineConnection | None = None
-    _connecting: asyncio.Task[None] | None = None
-    _name, _only_looks, _target = "", False, b""
-    _is_sent = _has_head = _is_stream = _takes_events = _is_joined = False
-    _status = 0
-    _complaint: bytearray | None = None
+    __slots__ = (
+        "_allotment", "_body", "_client", "_complaint", "_connecting", "_engine", "_entered",
+        "_has_head", "_hold", "_is_joined", "_is_sent", "_is_stream", "_is_upgrade", "_lost",
+        "_name", "_only_looks", "_pool", "_request", "_requester", "_seat", "_seats", "_signs",
+        "_spoken", "_status", "_takes_events", "_target",
+    )  # fmt: skip
 
     def __init__(self, client: Answering, call: AdmittedRequest, body: bytes, seats: Seats) -> None:
         self._client, self._body, self._seats = client, body, seats
@@ -55,6 +51,16 @@ class Exchange:
         self._spoken = self._entered.entrance.spoken
         self._allotment = Allotment(call.requester, seats.allowance(call.requester))
         self._signs = SignsOfLife(client, self._spoken)
+        self._hold: HeldRequest | None = None
+        self._seat: Seat | None = None
+        self._lost: tuple[Seat, ...] = ()
+        self._pool: Pool | None = None
+        self._engine: EngineConnection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._complaint: bytearray | None = None
+        self._name, self._only_looks, self._target, self._status = "", False, b"", 0
+        self._is_sent = self._has_head = self._is_joined = False
+        self._is_stream = self._takes_events = False
 
     def begin(self) -> None:
         """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from reconciler.gateway.engine import EngineConnection
@@ -37,7 +38,10 @@ class Pool:
         """Make a connection; raise OSError or TimeoutError."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, connection = await loop.create_connection(EngineConnection, *self.address)
+            line, connection = await loop.create_connection(EngineConnection, *self.address)
+        # Each event would be acknowledged alone, which costs half as much as to read it: each
+        # second one is enough, while they come quickly (Linux 6.18).
+        line.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
         return connection
 
     def give_back(self, connection: EngineConnection) -> None:

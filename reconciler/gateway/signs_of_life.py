@@ -30,15 +30,15 @@ class SignsOfLife:
     An engine says nothing, not even that it will answer, while it reads a long prompt.
     """
 
-    has_answered = False
-    """Whether the head of the answer is that of these signs, not the engine's."""
-
-    _timer: asyncio.TimerHandle | None = None
-    _tail = b""
-    _is_heard = _has_head = False
+    __slots__ = ("_client", "_has_head", "_is_heard", "_spoken", "_tail", "_timer", "has_answered")
 
     def __init__(self, client: Answering, spoken: Spoken) -> None:
         self._client, self._spoken = client, spoken
+        self._timer: asyncio.TimerHandle | None = None
+        self._tail = b""
+        self._is_heard = self._has_head = False
+        self.has_answered = False
+        """Whether the head of the answer is that of these signs, not the engine's."""
 
     def begin(self) -> None:
         """Give them from now on."""
@@ -51,8 +51,7 @@ class SignsOfLife:
     def heard(self, piece: bytes) -> None:
         """Take that the client got a piece of its stream."""
         self._is_heard = True
-        is_short = len(piece) < LONGEST_END
-        self._tail = (self._tail + piece if is_short else piece)[-LONGEST_END:]
+        self._tail = (piece if len(piece) >= LONGEST_END else self._tail + piece)[-LONGEST_END:]
 
     @property
     def is_between(self) -> bool:

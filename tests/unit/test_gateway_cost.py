@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 
+import pytest
 from httptools import HttpRequestParser
 
 from reconciler.gateway.client import ClientConnection
+from reconciler.gateway.engine import EngineConnection
 from reconciler.gateway.exchange import Exchange
+from reconciler.gateway.pool import Pool
+from reconciler.gateway.signs_of_life import SignsOfLife
 from tests.gateway_stand import CHAT, standing, until
 from tests.scripted_engine import Heard, answers, scripted
 
@@ -67,6 +72,21 @@ async def test_a_request_that_is_answered_keeps_nothing_of_how_it_was_read_and_s
         assert len(asyncio.all_tasks()) == tasks + 2
         assert _count(HttpRequestParser) == parsers
         asking.cancel()
+
+
+async def test_every_event_of_an_engine_need_not_be_acknowledged_alone() -> None:
+    async with scripted(answers) as engine:
+        connection = await Pool(("127.0.0.1", engine.port), lambda: 0.0).connect()
+        assert connection.transport is not None
+        line = connection.transport.get_extra_info("socket")
+        assert not line.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+        connection.abort()
+
+
+@pytest.mark.parametrize("kind", [ClientConnection, EngineConnection, Exchange, SignsOfLife])
+def test_what_each_event_goes_through_is_found_in_one_place(kind: type) -> None:
+    # With 64 streams it is fetched from memory for each event: a dict is another place to fetch.
+    assert kind.__dictoffset__ == 0
 
 
 async def _never(_: Heard, writer: asyncio.StreamWriter) -> None:
