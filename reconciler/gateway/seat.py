@@ -41,7 +41,9 @@ class Seat:
 
         self.because = "it has not been seen to work yet"
         self.refused = ""
-        self.in_flight = 0
+        self.in_flight = self._looks = 0
+        """Requests at the engine, and how many of those only look: they take no place there."""
+
         self.rests = self.is_displaced = False
         self.arrives_in = 0.0
         """In how many seconds it may serve, where it has to be brought in."""
@@ -61,7 +63,7 @@ class Seat:
     @property
     def is_open(self) -> bool:
         """Whether a request may go to the engine now."""
-        has_room = self.in_flight < self._at_once
+        has_room = self.in_flight - self._looks < self._at_once
         return self.identity is not None and has_room and not self._is_paused
 
     @property
@@ -210,17 +212,23 @@ class Seat:
     def begin(self, *, is_use: bool = True) -> None:
         """Count a request that goes to the engine; one that only looks is no use of the model."""
         self.in_flight += 1
-        self._used = self._clock() if is_use else self._used
+        self._count(is_use=is_use, by=1)
 
     def end(self, *, is_use: bool = True) -> None:
         """Count it off again."""
         self.in_flight -= 1
-        self._used = self._clock() if is_use else self._used
+        self._count(is_use=is_use, by=-1)
         # Only where somebody waits for it: this is the path of every request.
         if self._bell.awaited:
             self._call_next()
             if self.in_flight == 0:
                 self._bell.ring()
+
+    def _count(self, *, is_use: bool, by: int) -> None:
+        if is_use:
+            self._used = self._clock()
+        else:
+            self._looks += by
 
 
 def unseen(model_name: str) -> Refusal:

@@ -26,7 +26,10 @@ async def test_a_look_goes_to_the_engine_and_is_no_use_of_it(path: str) -> None:
         assert stand.seat.traffic.used is not None
 
 
-async def test_a_look_is_counted_while_it_is_under_way_and_waits_for_no_slot() -> None:
+@pytest.mark.parametrize("looks_first", [False, True])
+async def test_a_look_is_counted_while_it_is_under_way_and_takes_no_slot(
+    looks_first: bool,
+) -> None:
     both = asyncio.Event()
 
     async def slow(heard: Heard, writer: asyncio.StreamWriter) -> None:
@@ -35,11 +38,14 @@ async def test_a_look_is_counted_while_it_is_under_way_and_waits_for_no_slot() -
 
     async with standing() as stand, scripted(slow) as engine:
         await stand.admit(engine, at_once=1)
-        asked = asyncio.create_task(stand.ask())
-        looks = asyncio.create_task(stand.client.get("/slots"))
-        await until(lambda: stand.seat.in_flight == 2)
-        both.set()
-        assert {(await one).status_code for one in (asked, looks)} == {HTTPStatus.OK}
+        requests = [stand.ask(), stand.client.get("/slots")]
+        async with asyncio.TaskGroup() as group:
+            sent = []
+            for one in reversed(requests) if looks_first else requests:
+                sent.append(group.create_task(one))
+                await until(lambda: stand.seat.in_flight == len(sent))
+            both.set()
+        assert {one.result().status_code for one in sent} == {HTTPStatus.OK}
 
 
 @pytest.mark.parametrize(
