@@ -100,7 +100,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-str
 	--no-emit-index-url --no-emit-find-links --extra embedded --extra serve
 
 lock: $(WORKSHOP)
-	$(LOCK) --group dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --extra fast --group dev --output-file requirements-dev.lock pyproject.toml
 	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check

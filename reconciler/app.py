@@ -95,13 +95,17 @@ class App:
 
         return compose_file.read(path, os.environ)
 
-    def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
-        """Run in an event loop in which hosts can be reached."""
+    def run(
+        self, work: Callable[..., Awaitable[Answer]], *given: object, serves: bool = False
+    ) -> Answer:
+        """Run in an event loop in which hosts can be reached; a quicker one for what `serves`."""
         import anyio  # noqa: PLC0415 - not every command needs it
 
         from reconciler.edge.lookup import LookupLoop  # noqa: PLC0415 - as above
+        from reconciler.edge.loops import quickest  # noqa: PLC0415 - as above
 
-        return anyio.run(self._connected, work, given, backend_options={"loop_factory": LookupLoop})
+        loop = quickest() if serves else LookupLoop
+        return anyio.run(self._connected, work, given, backend_options={"loop_factory": loop})
 
     async def _connected(
         self, work: Callable[..., Awaitable[Answer]], given: tuple[object, ...]

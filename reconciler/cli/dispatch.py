@@ -64,7 +64,7 @@ def run(asked: argparse.Namespace) -> int:
     app = _loaded(asked)
     if getattr(asked, "follow", False):
         return _follow(asked, app)
-    outcome = app.run(_carried_out, asked, app)
+    outcome = app.run(_carried_out, asked, app, serves=asked.verb == "serve")
     write(rendered(asked, outcome.document))
     return outcome.exit_code
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 Addresses: TypeAlias = list[Any]
 
 
-class LookupLoop(asyncio.SelectorEventLoop):
-    """An event loop that looks up each name in its own thread, and waits for none at its end."""
+class Lookups:
+    """Names that are looked up, each in a thread of its own, which no end waits for."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._under_way: dict[object, asyncio.Future[Addresses]] = {}
 
-    async def getaddrinfo(
+    async def addresses(
         self, host: bytes | str | None, port: bytes | str | int | None, **how: int
     ) -> Addresses:
         """Look a name up; the same question while it is under way gets the same answer.
@@ -39,13 +39,13 @@ class LookupLoop(asyncio.SelectorEventLoop):
         return await asyncio.shield(self._under_way[asked])
 
     def _begin(self, asked: object, look: Callable[[], Addresses]) -> None:
-        answer = self.create_future()
+        answer = self._loop.create_future()
 
         def work() -> None:
             settle = _looked_up(look, answer)
             # The loop may be closed by now.
             with suppress(RuntimeError):
-                self.call_soon_threadsafe(settle)
+                self._loop.call_soon_threadsafe(settle)
 
         self._under_way[asked] = answer
         answer.add_done_callback(partial(self._ended, asked))
@@ -55,6 +55,20 @@ class LookupLoop(asyncio.SelectorEventLoop):
         del self._under_way[asked]
         # All that asked may have given up; asyncio would then report a failure that none retrieved.
         answer.exception()
+
+
+class LookupLoop(asyncio.SelectorEventLoop):
+    """The loop of Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lookups = Lookups(self)
+
+    async def getaddrinfo(
+        self, host: bytes | str | None, port: bytes | str | int | None, **how: int
+    ) -> Addresses:
+        """Look a name up aside."""
+        return await self._lookups.addresses(host, port, **how)
 
 
 def _looked_up(

@@ -60,6 +60,8 @@ def oldest_versions(python: str, wheel: Path) -> None:
             "embedded",
             "--extra",
             "serve",
+            "--extra",
+            "fast",
             "--output-file",
             oldest,
             "pyproject.toml",
