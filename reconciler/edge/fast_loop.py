@@ -28,9 +28,8 @@ class FastLoop(uvloop.Loop):
         super().__init__()
         self._lookups = Lookups(self)
 
-    def time(self) -> float:
-        """Seconds; uvloop's own are whole milliseconds, and those at which it last woke."""
-        return monotonic()
+    time = staticmethod(monotonic)
+    """Seconds; uvloop's own are whole milliseconds, and those at which it last woke."""
 
     async def getaddrinfo(
         self, host: bytes | str | None, port: bytes | str | int | None, **how: int

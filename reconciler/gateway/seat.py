@@ -212,23 +212,23 @@ class Seat:
     def begin(self, *, is_use: bool = True) -> None:
         """Count a request that goes to the engine; one that only looks is no use of the model."""
         self.in_flight += 1
-        self._count(is_use=is_use, by=1)
+        if is_use:
+            self._used = self._clock()
+        else:
+            self._looks += 1
 
     def end(self, *, is_use: bool = True) -> None:
         """Count it off again."""
         self.in_flight -= 1
-        self._count(is_use=is_use, by=-1)
+        if is_use:
+            self._used = self._clock()
+        else:
+            self._looks -= 1
         # Only where somebody waits for it: this is the path of every request.
         if self._bell.awaited:
             self._call_next()
             if self.in_flight == 0:
                 self._bell.ring()
-
-    def _count(self, *, is_use: bool, by: int) -> None:
-        if is_use:
-            self._used = self._clock()
-        else:
-            self._looks += by
 
 
 def unseen(model_name: str) -> Refusal:

@@ -16,15 +16,15 @@ BODY = json.dumps({"messages": [{"role": "user", "content": "x" * SIZE}], "model
 def bodies() -> Iterator[str]:
     """Send them by several clients at once, and look at the memory before and after."""
     with serving() as served:
-        before = served.process.resident()
+        before = served.process.memory.resident
         cpu = served.process.cpu()
         with ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(_asks, [served] * CLIENTS))
         used = (served.process.cpu() - cpu) / CLIENTS / EACH
-        after = served.process.resident()
+        after = served.process.memory
     yield (
-        "| memory of `serve` after 240 KB bodies, 8 at once | ≤ 60 MiB, ≤ +15 MiB |"
-        f" {after:.0f} MiB, {after - before:+.0f} MiB |"
+        "| memory of `serve` after 240 KB bodies, 8 at once | ≤ 60 MB, ≤ +15 MiB |"
+        f" {after}; {after.resident - before:+.0f} MiB |"
     )
     yield f"| CPU of `serve` per body of 240 KB | own line | {used * 1e6:.0f} µs |"
 

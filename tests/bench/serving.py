@@ -24,11 +24,27 @@ INSTALLED = (
 """What people start: the HTTP client loads a command line of its own, and the log what colours it,
 where the tools of development brought what they need."""
 
+WITHOUT_FAST = "import sys; sys.modules['uvloop'] = None; " + INSTALLED
+
 CHAT = "/v1/chat/completions"
 SMALL = (
     '{"model": "a", "messages": [{"role": "user", "content": "' + "how many ships? " * 28 + '"}]}'
 )
 MIB = 1024 * 1024
+
+
+class Memory(NamedTuple):
+    """MiB in memory, the same with its share of what others have as well, and its own alone."""
+
+    resident: float
+    share: float
+    own: float
+
+    def __str__(self) -> str:
+        """Tell all three."""
+        return (
+            f"{self.share:.0f} MiB by its share; {self.resident:.0f} resident, {self.own:.0f} own"
+        )
 
 
 class Process(NamedTuple):
@@ -41,10 +57,12 @@ class Process(NamedTuple):
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
-    def resident(self) -> float:
-        """MiB in memory."""
-        status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+    @property
+    def memory(self) -> Memory:
+        """What it has in memory."""
+        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()[1:]
+        told = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines}
+        return Memory(told["Rss"], told["Pss"], told["Anonymous"])
 
 
 class Serving(NamedTuple):
@@ -56,7 +74,7 @@ class Serving(NamedTuple):
 
 
 @contextmanager
-def serving() -> Iterator[Serving]:
+def serving(program: str = INSTALLED) -> Iterator[Serving]:
     """Run it, with one model."""
     with tempfile.TemporaryDirectory() as name, stack(Path(name)) as here, address() as at:
         binary, weights = program_in(here.folder, upstream.__file__), weights_in(here.folder)
@@ -66,7 +84,7 @@ def serving() -> Iterator[Serving]:
             f"version: 1\nmodels:\n  a: {{engine: {engine}, port: {here.port}, stable_for: 0s}}\n"
         )
         here.desire("a")
-        with taking(here, at) as process:
+        with taking(here, at, ("-c", program)) as process:
             port = int(at.partition(":")[2])
             assert ask(port, CHAT, SMALL)
             yield Serving(port, here.port, process)

@@ -10,18 +10,21 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tests.bench.go_proxy import proxy
-from tests.bench.serving import CHAT, SMALL, Process, Serving, serving
+from tests.bench.serving import CHAT, SMALL, WITHOUT_FAST, Process, serving
 
 WRK = shutil.which("wrk")
 ROUNDS = 3
 SECONDS = 2
-GATEWAY, DIRECT, GO = "gateway", "direct", "go"
+GATEWAY, PLAIN, DIRECT, GO = "gateway", "plain", "direct", "go"
 GOALS = {1: 4 / 2.3, 64: 5 / 2.4}
 """Requests a second ÷ those of the proxy in Go: 4 and 5 times those of llama-swap, of which that
 proxy answers 2.3 times as many over 1 connection (2.1 to 2.4) and 2.4 over 64 (2.2 to 2.6)."""
+
+Targets: TypeAlias = dict[str, tuple[int, Process | None]]
+"""Where to ask, by name, and whose time on a core counts there."""
 
 LUA = """
 wrk.method = "POST"
@@ -42,18 +45,25 @@ def small() -> Iterator[str]:
     if WRK is None:
         yield "| small requests through `serve` | - | not measured: `apt-get install wrk` |"
         return
-    with serving() as served, proxy(served.engine) as go, tempfile.TemporaryDirectory() as name:
+    with (
+        serving() as served,
+        serving(WITHOUT_FAST) as plain,
+        proxy(served.engine) as go,
+        tempfile.TemporaryDirectory() as name,
+    ):
+        targets: Targets = {
+            DIRECT: (served.engine, None),
+            GATEWAY: (served.port, served.process),
+            PLAIN: (plain.port, plain.process),
+        }
+        targets |= {GO: go} if go else {}
         script = Path(name) / "post.lua"
         script.write_text(LUA.format(body=json.dumps(SMALL)))
         for connections, goal in GOALS.items():
-            yield from _rows(connections, goal, _rounds(served, go, script, connections))
+            yield from _rows(connections, goal, _rounds(targets, script, connections))
 
 
-def _rounds(
-    served: Serving, go: tuple[int, Process] | None, script: Path, connections: int
-) -> Mapping[str, list[Load]]:
-    targets = {DIRECT: (served.engine, None), GATEWAY: (served.port, served.process)}
-    targets |= {GO: go} if go else {}
+def _rounds(targets: Targets, script: Path, connections: int) -> Mapping[str, list[Load]]:
     found: dict[str, list[Load]] = {name: [] for name in targets}
     for number in range(ROUNDS):
         for name in sorted(targets, reverse=bool(number % 2)):
@@ -86,10 +96,10 @@ def _rows(connections: int, goal: float, found: Mapping[str, list[Load]]) -> Ite
     over = f"over {connections} connection{'s' if connections > 1 else ''}"
     cpu = {name: statistics.median(one.cpu for one in loads) for name, loads in found.items()}
     rate = {name: statistics.median(one.rate for one in loads) for name, loads in found.items()}
-    compared = f" (Go's proxy {cpu[GO] * 1e6:.0f} µs)" if GO in found else ""
+    compared = f", Go's proxy {cpu[GO] * 1e6:.0f} µs" if GO in found else ""
     yield (
         f"| CPU of `serve` per small request, {over} | ≤ 60 µs |"
-        f" {cpu[GATEWAY] * 1e6:.0f} µs{compared} |"
+        f" {cpu[GATEWAY] * 1e6:.0f} µs (without `fast` {cpu[PLAIN] * 1e6:.0f} µs{compared}) |"
     )
     ours = f"{rate[GATEWAY]:.0f}/s"
     yield (
