@@ -14,6 +14,7 @@ from reconciler.drivers.engines import embedded, llamacpp
 from reconciler.drivers.launchers import process
 from reconciler.edge.http import HttpClient
 from reconciler.model.facts import Known, Saved, Unit, UnitIdentity
+from reconciler.model.held_unit import UnseenUnit
 from reconciler.model.onhost.processes import AskUnits
 from reconciler.model.spec import Capabilities, Kind, ModelSpec
 from tests import running
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from reconciler.drivers.engines.llama.engine import LlamaEngine
     from reconciler.model.facts import Activity, Answer, Fact, Health, Slot
+    from reconciler.model.held_unit import HeldUnit
     from reconciler.model.spec import Command, Task
     from reconciler.ports import Access, Launcher
 
@@ -56,6 +58,14 @@ def value(fact: Fact[Any]) -> Any:
     """Give what is known; fails with the reason when it is not."""
     assert isinstance(fact, Known), fact
     return fact.value
+
+
+def units_of(fact: Fact[tuple[HeldUnit, ...]]) -> tuple[Unit, ...]:
+    """Give the units that a launcher told; fails where it could not see one."""
+    held: tuple[HeldUnit, ...] = value(fact)
+    unseen = [one for one in held if isinstance(one, UnseenUnit)]
+    assert not unseen
+    return tuple(one for one in held if isinstance(one, Unit))
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ Called by loop/observer, which asks the launchers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Fact, Known, Unit, Unknown
+from reconciler.model.held_unit import HeldUnit, UnseenUnit
 from reconciler.model.observed import AnyFactKey, FactValue, Observed
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.spec import ModelSpec, Slice
@@ -56,24 +57,25 @@ class LauncherAnswers:
     """What the launchers of a host answered.
 
     `needing` are the kinds that see nothing which no definition names. A launcher that did not
-    answer hides the models that it holds now, or may still hold, and what no definition names.
+    answer hides the models that it holds now, or may still hold, and what no definition names. A
+    unit that it could not see hides its own model, as that is defined or was.
     """
 
     slice: Slice
     former: tuple[ModelSpec, ...]
-    answers: Mapping[str, Fact[tuple[Unit, ...]]]
+    answers: Mapping[str, Fact[tuple[HeldUnit, ...]]]
     needing: Collection[str]
 
     def fact(self, key: AnyFactKey) -> Fact[FactValue]:
         """The unit of a model, or with the key of the orphans all that is no model's unit."""
         if key.kind == "orphans":
-            return self._silence(self._of_orphans) or Known(self._orphans)
+            return self._hidden_orphans or Known(self._orphans)
         model = self.slice.model(key.subject)
         return self._stray(key.subject) if model is None else self._unit(model)
 
     def _unit(self, model: ModelSpec) -> Fact[FactValue]:
         mine = self._chosen(model)
-        silent = self._silence([model.launcher.kind])
+        silent = self._silence(model)
         if mine is None:
             silent = silent or self._former_silence(model)
         return silent or self._shared(model, mine) or Known(mine)
@@ -81,8 +83,9 @@ class LauncherAnswers:
     def _former_silence(self, model: ModelSpec) -> Unknown | None:
         """Why it is not known whether a model still runs by an earlier definition."""
         # Whoever reads only the inventory would not know why another launcher is asked.
-        for kind in (one.launcher.kind for one in self.former if one.name == model.name):
-            if silent := self._silence([kind]):
+        for one in (one for one in self.former if one.name == model.name):
+            if silent := self._silence(one):
+                kind = one.launcher.kind
                 why = f"it was run by {kind} before, and may be still: {silent.reason}"
                 return replace(silent, reason=why)
         return None
@@ -103,16 +106,17 @@ class LauncherAnswers:
         found = next((unit for unit in self._orphans if unit.mark.model == model_name), None)
         if found is not None:
             return Known(found)
-        return self._silence(self._of_orphans) or Known(None)
+        return self._hidden_orphans or Known(None)
+
+    @property
+    def _held(self) -> Iterator[HeldUnit]:
+        for fact in self.answers.values():
+            if not isinstance(fact, Unknown):
+                yield from fact.value
 
     @property
     def _found(self) -> tuple[Unit, ...]:
-        return tuple(
-            unit
-            for fact in self.answers.values()
-            if not isinstance(fact, Unknown)
-            for unit in fact.value
-        )
+        return tuple(unit for unit in self._held if isinstance(unit, Unit))
 
     @property
     def _orphans(self) -> tuple[Unit, ...]:
@@ -123,10 +127,13 @@ class LauncherAnswers:
         )
 
     @property
-    def _of_orphans(self) -> Sequence[str]:
-        """The kinds that may hold what is no model's unit."""
-        named = {model.launcher.kind for model in self.former}
-        return [kind for kind in self.answers if kind in named or kind not in self.needing]
+    def _hidden_orphans(self) -> Unknown | None:
+        """Why it is not known what is no model's unit: marked, or of a former definition."""
+        silences = (
+            *(self._unanswered(kind) for kind in self.answers if kind not in self.needing),
+            *map(self._silence, self.former),
+        )
+        return next(filter(None, silences), None)
 
     def _chosen(self, model: ModelSpec) -> Unit | None:
         """The unit of a model that runs as it is defined, else the oldest."""
@@ -138,10 +145,19 @@ class LauncherAnswers:
         mine = (unit for unit in self._found if unit.mark.model == model.name)
         return min(mine, key=rank, default=None)
 
-    def _silence(self, kinds: Iterable[str]) -> Unknown | None:
-        """Why the first of these kinds that did not answer did not."""
-        facts = (self.answers.get(kind, Unknown(f"there is no launcher {kind}")) for kind in kinds)
-        return next((fact for fact in facts if isinstance(fact, Unknown)), None)
+    def _silence(self, model: ModelSpec) -> Unknown | None:
+        """Why it is not known what runs by a definition."""
+        return self._unanswered(model.launcher.kind) or self._unseen(model)
+
+    def _unanswered(self, kind: str) -> Unknown | None:
+        fact = self.answers.get(kind, Unknown(f"there is no launcher {kind}"))
+        return fact if isinstance(fact, Unknown) else None
+
+    def _unseen(self, model: ModelSpec) -> Unknown | None:
+        unseen = (unit for unit in self._held if isinstance(unit, UnseenUnit))
+        mine = (model.name, model.launcher)
+        reasons = (one.reason for one in unseen if (one.model, one.launcher) == mine)
+        return next(map(Unknown, reasons), None)
 
 
 def owners_named(observed: Observed, keys: Iterable[AnyFactKey]) -> Observed:

@@ -30,6 +30,7 @@ from reconciler.core.observe_scope import (
 )
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Activity, Answer, Fact, Health, Known, Unit, Unknown
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.observed import (
     CANARY,
     CONTACT,
@@ -233,7 +234,7 @@ class Observer:
     async def _units(self, keys: Collection[AnyFactKey], world: Observed, into: Facts) -> None:
         launchers = self._readers.launchers
         former = attribution.former(self._slice, await self._hints())
-        answers: dict[str, Fact[tuple[Unit, ...]]] = dict.fromkeys(launchers, Unknown(LATE))
+        answers: dict[str, Fact[tuple[HeldUnit, ...]]] = dict.fromkeys(launchers, Unknown(LATE))
         told = attribution.LauncherAnswers(self._slice, former, answers, self._needing())
 
         # Each by itself: a launcher that is silent, or late, hides what it may hold and nothing

@@ -26,6 +26,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import Gpu
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Question
 from reconciler.model.place import Inside
@@ -152,11 +153,11 @@ class LauncherReader(Protocol):
         """Whether it sees only units that a definition names, so that none can be another's."""
         ...
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         """Every unit that this launcher holds: what has a mark, and what a definition names.
 
-        `former` are definitions that named this launcher once; what still runs by them is another
-        definition than the wanted.
+        One that cannot be seen is told as that, and hides no other. `former` are definitions that
+        named this launcher once; what still runs by them is another definition than the wanted.
         """
         ...
 

@@ -19,6 +19,7 @@ from tests.composed import PROJECT, Project
 from tests.contracts.hosts import here, reached
 from tests.dockers import IMAGE, PROGRAMS
 from tests.lxcs import UNITS
+from tests.rig import units_of
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
@@ -94,9 +95,8 @@ class Place:
         return program(text)
 
     async def ours(self) -> list[Unit]:
-        fact = await self.launcher.units()
-        assert isinstance(fact, Known)
-        return [unit for unit in fact.value if unit.mark.controller == self.controller]
+        seen = units_of(await self.launcher.units())
+        return [unit for unit in seen if unit.mark.controller == self.controller]
 
     async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
         return await self.launcher.stop(held(self.wanted, identity), grace)

@@ -15,6 +15,7 @@ from tests import running
 from tests.composed import PROJECT
 from tests.contracts.places import ComposePlace, composed
 from tests.dockers import IMAGE, PROGRAMS
+from tests.rig import units_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -214,9 +215,8 @@ async def test_without_a_file_it_is_the_one_that_the_container_names(place: Comp
     driver = compose.Driver(place.access, [wanted])
     for text, is_current in (("", True), (" # changed", False)):
         place.model(running.SLEEPER + text)
-        fact = await driver.units()
-        assert isinstance(fact, Known)
-        assert [(unit.runs(wanted), unit.notes) for unit in fact.value] == [(is_current, ())]
+        seen = units_of(await driver.units())
+        assert [(unit.runs(wanted), unit.notes) for unit in seen] == [(is_current, ())]
 
 
 @pytest.mark.usefixtures("_no_program")

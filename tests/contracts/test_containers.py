@@ -17,6 +17,7 @@ from reconciler.model.facts import Known, Mark, Unknown
 from reconciler.model.spec import Kind
 from tests import running
 from tests.contracts.places import OBEDIENT, ContainerPlace, containers
+from tests.rig import units_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -202,8 +203,7 @@ async def test_a_container_that_two_models_name_is_told_as_both(container: Conta
     by_id = {"container": first.invocation.partition("@")[0], "socket": container.dockerd.socket}
     launcher = Kind.model_validate({"kind": "docker", "options": by_id})
     other = container.wanted.model_copy(update={"name": "by-id", "launcher": launcher})
-    fact = await docker_launcher.Driver(container.access, [container.wanted, other]).units()
-    assert isinstance(fact, Known)
-    told = {unit.mark.model: unit.identity for unit in fact.value}
+    driver = docker_launcher.Driver(container.access, [container.wanted, other])
+    told = {unit.mark.model: unit.identity for unit in units_of(await driver.units())}
     assert told == {"gemma3": first, "by-id": first}
     await container.stop(first, 5)

@@ -20,7 +20,7 @@ from reconciler.drivers.launchers import lxc as lxc_launcher
 from reconciler.drivers.launchers import pct as pct_launcher
 from reconciler.drivers.launchers import systemd as systemd_launcher
 from reconciler.edge.interpreter import Interpreter
-from reconciler.model.facts import Known, Unit, Weights
+from reconciler.model.facts import Unit, Weights
 from reconciler.model.place import Inside
 from reconciler.model.spec import Kind
 from reconciler.onhost import bundle
@@ -29,7 +29,7 @@ from tests.contracts.hosts import here
 from tests.contracts.places import inside
 from tests.engine import SERVERS, Server, free_port, weights_in
 from tests.lxcs import MAPPED, Lxc
-from tests.rig import Rig, spec, value
+from tests.rig import Rig, spec, units_of, value
 from tests.running import ok
 from tests.sample_worlds import marked
 from tests.slot_files import TOKENS, sidecar, slot_content
@@ -67,9 +67,7 @@ class GivenRig(Rig):
         return await self.look()
 
     async def look(self, *_: object) -> Unit:
-        seen = await self.launcher.units()
-        assert isinstance(seen, Known)
-        (unit,) = seen.value
+        (unit,) = units_of(await self.launcher.units())
         return unit
 
     async def words(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from reconciler.core.attribution import owners_named
 from reconciler.drivers.launchers import systemd
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark, UnitIdentity, Unknown
+from reconciler.model.facts import Known, Mark, UnitIdentity
 from reconciler.model.log import LogPart
 from reconciler.model.observed import PORT, UNIT, Observed
 from reconciler.model.port import PortState
@@ -37,6 +37,7 @@ from tests.contracts.places import (
     placed,
     services,
 )
+from tests.rig import units_of, value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -256,9 +257,8 @@ async def test_an_instance_of_a_template_is_started_seen_and_ended_and_no_other_
         for model in (one, other)
     ]
     await driver.stop(held(one, first), 5)
-    fact = await driver.units()
-    assert isinstance(fact, Known)
-    assert [(unit.mark.model, unit.identity, unit.argv[1:]) for unit in fact.value] == [
+    seen = units_of(await driver.units())
+    assert [(unit.mark.model, unit.identity, unit.argv[1:]) for unit in seen] == [
         ("m1", second, ("602",))
     ]
     await driver.stop(held(other, second), 5)
@@ -341,16 +341,22 @@ async def test_what_runs_is_told_word_by_word(service: ServicePlace) -> None:
     await service.launcher.stop(unit, 5)
 
 
-async def test_two_models_of_one_service_are_told_apart_by_nobody(service: ServicePlace) -> None:
+async def test_two_models_of_one_service_are_told_apart_by_nobody_and_hide_no_third(
+    service: ServicePlace,
+) -> None:
+    identity = await service.started(running.SLEEPER)
     mine = service._model
     named = mine.launcher.model_copy(
         update={"options": {**mine.launcher.options, "unit": "gemma3.service"}}
     )
     other = mine.model_copy(update={"name": "gemma3-long", "launcher": named})
-    driver = systemd.Driver(service.access, [mine, other])
-    fact = await driver.units()
-    assert isinstance(fact, Unknown)
-    assert "gemma3 and gemma3-long are both the service gemma3.service" in fact.reason
+    away = Kind(kind="systemd", options={**mine.launcher.options, "unit": "third.service"})
+    third = mine.model_copy(update={"name": "third", "launcher": away})
+    held_ = value(await systemd.Driver(service.access, [mine, third, other]).units())
+    assert [one.model for one in held_] == ["gemma3", "gemma3-long"]
+    for one in held_:
+        assert "gemma3 and gemma3-long are both the service gemma3.service" in one.reason
+    await service.stop(identity, 5)
 
 
 async def test_a_service_that_only_a_former_definition_names_is_its_models_until_it_is_stopped(
@@ -362,12 +368,9 @@ async def test_a_service_that_only_a_former_definition_names_is_its_models_until
     moved = before.model_copy(update={"launcher": Kind(kind="systemd", options=options)})
     driver = systemd.Driver(service.access, [moved])
     assert await driver.units() == Known(())
-    fact = await driver.units([before])
-    assert isinstance(fact, Known)
-    orphans = await systemd.Driver(service.access, []).units([before])
-    assert isinstance(orphans, Known)
-    assert [one.identity for one in orphans.value] == [one.identity for one in fact.value]
-    (unit,) = fact.value
+    (unit,) = units_of(await driver.units([before]))
+    (orphan,) = units_of(await systemd.Driver(service.access, []).units([before]))
+    assert orphan.identity == unit.identity
     assert (unit.mark.model, unit.launcher) == ("gemma3", before.launcher)
     assert unit.mark.digest.startswith("v1:sha256:")
     assert not unit.runs(before)
@@ -382,7 +385,6 @@ async def test_a_service_that_another_model_names_now_is_that_ones(service: Serv
     heir = before.model_copy(
         update={"name": "gemma4", "launcher": Kind(kind="systemd", options=named)}
     )
-    fact = await systemd.Driver(service.access, [heir]).units([before])
-    assert isinstance(fact, Known)
-    assert [(unit.mark.model, unit.runs(heir)) for unit in fact.value] == [("gemma4", True)]
+    seen = units_of(await systemd.Driver(service.access, [heir]).units([before]))
+    assert [(unit.mark.model, unit.runs(heir)) for unit in seen] == [("gemma4", True)]
     await service.stop(identity, 5)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.drivers.launchers import lxc as lxc_launcher
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark, Unknown
+from reconciler.model.facts import Known, Mark
 from reconciler.model.given_command import GivenCommand
+from reconciler.model.spec import Kind
 from tests import running
 from tests.contracts.places import INTERPRETER, InnerPlace, inner_services
+from tests.rig import value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,16 +53,21 @@ async def test_a_container_is_started_for_its_service_and_stays_up_without_it(
     assert (await command(service)).words == (INTERPRETER, "-I", "-S", "-u", "/units/gemma3.py")
 
 
-async def test_what_a_container_that_is_frozen_runs_is_not_known_and_not_waited_for(
+async def test_what_a_container_that_is_frozen_runs_is_not_known_and_hides_no_other(
     service: InnerPlace,
 ) -> None:
     identity = await service.started(running.SLEEPER)
+    whole = service.wanted.model_copy(
+        update={"name": "whole", "launcher": Kind(kind="lxc", options={"name": service.name})}
+    )
     service.lxc.booted.run("lxc-freeze", "-n", service.name)
-    fact = await service.launcher.units()
+    held = value(await lxc_launcher.Driver(service.access, [service.wanted, whole]).units())
     service.lxc.booted.run("lxc-unfreeze", "-n", service.name)
-    assert isinstance(fact, Unknown)
+    unseen, seen = held
     said = f"{service.name} is frozen; `lxc-unfreeze -n {service.name}` lets it go on"
-    assert said in fact.reason
+    assert (unseen.model, unseen.launcher) == ("gemma3", service.wanted.launcher)
+    assert said in unseen.reason
+    assert (seen.mark.model, seen.identity.pid) == ("whole", service.lxc.pid(service.name))
     await service.stop(identity, 5)
 
 

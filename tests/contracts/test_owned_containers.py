@@ -25,7 +25,7 @@ from tests.contracts.hosts import here
 from tests.contracts.places import CONTROLLER, OBEDIENT, OwnedContainerPlace, owned_containers
 from tests.dockers import IMAGE, PROGRAMS
 from tests.engine import weights_in
-from tests.rig import Rig, rig, value
+from tests.rig import Rig, rig, units_of, value
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ class InContainer(Rig):
         return await self.look(UnitIdentity.model_validate(started["identity"]))
 
     async def look(self, _: UnitIdentity) -> Unit:
-        seen = await self.launcher.units()
-        assert isinstance(seen, Known)
-        (unit,) = seen.value
+        (unit,) = units_of(await self.launcher.units())
         return unit
 
 

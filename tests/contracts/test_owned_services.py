@@ -22,6 +22,7 @@ from tests.contracts.places import (
     owned_services,
     program,
 )
+from tests.rig import units_of
 from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
@@ -141,10 +142,9 @@ async def test_one_that_is_wanted_elsewhere_runs_another_definition(
         update={"launcher": Kind(kind="systemd", options=systemd.Options().model_dump())}
     )
     for wanted, is_current in ((place.wanted, True), (elsewhere, False), (given, False)):
-        fact = await systemd.Driver(place.access, [wanted]).units()
-        assert isinstance(fact, Known)
-        assert [(one.identity, one.runs(wanted)) for one in fact.value] == [(identity, is_current)]
-        assert fact.value[0].mark.digest.startswith("v1:sha256:")
+        seen = units_of(await systemd.Driver(place.access, [wanted]).units())
+        assert [(one.identity, one.runs(wanted)) for one in seen] == [(identity, is_current)]
+        assert seen[0].mark.digest.startswith("v1:sha256:")
     orphan = held(place.wanted, identity)
     assert (await systemd.Driver(place.access, []).stop(orphan, 5))["rungs"] == ["term"]
 

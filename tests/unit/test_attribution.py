@@ -6,6 +6,7 @@ from reconciler.core.attribution import LauncherAnswers, former, owners_named
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Fact, Known, Unit, Unknown
+from reconciler.model.held_unit import HeldUnit, UnseenUnit
 from reconciler.model.observed import CONTACT, ORPHANS, PORT, UNIT, AnyFactKey, FactValue, Observed
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.spec import Kind, ModelSpec
@@ -45,7 +46,7 @@ ONE, OTHER = unit("a", pid=7), unit("a", pid=9, launcher=Kind(kind="systemd"))
 
 
 def told(
-    *models: ModelSpec, before: tuple[ModelSpec, ...] = (), **answers: Fact[tuple[Unit, ...]]
+    *models: ModelSpec, before: tuple[ModelSpec, ...] = (), **answers: Fact[tuple[HeldUnit, ...]]
 ) -> LauncherAnswers:
     return LauncherAnswers(slice_of(("a",), *models), before, answers, {"systemd"})
 
@@ -71,6 +72,38 @@ def test_a_launcher_that_does_not_answer_hides_its_own_model_only() -> None:
     assert units.fact(UNIT(HOST, "a")) == Known(ONE)
     assert units.fact(UNIT(HOST, "b")) == SILENT
     assert units.fact(ORPHANS(HOST)) == Known(())
+
+
+def unseen(model: ModelSpec) -> UnseenUnit:
+    return UnseenUnit(model=model.name, launcher=model.launcher, reason=f"{model.name} is frozen")
+
+
+def test_a_unit_that_cannot_be_seen_hides_its_own_model_only() -> None:
+    services = [model(name, launcher=SERVICE.launcher) for name in "abc"]
+    found = unit("b", pid=9, launcher=SERVICE.launcher)
+    units = told(*services, process=Known(()), systemd=Known((unseen(services[0]), found)))
+    assert units.fact(UNIT(HOST, "a")) == Unknown("a is frozen")
+    assert units.fact(UNIT(HOST, "b")) == Known(found)
+    assert units.fact(UNIT(HOST, "c")) == units.fact(UNIT(HOST, "gone")) == Known(None)
+    assert units.fact(ORPHANS(HOST)) == Known(())
+
+
+def test_a_unit_that_a_former_definition_names_and_that_cannot_be_seen_is_not_called_absent() -> (
+    None
+):
+    units = told(SERVICE, before=(RENAMED,), process=Known(()), systemd=Known((unseen(RENAMED),)))
+    why = "it was run by systemd before, and may be still: a is frozen"
+    assert units.fact(UNIT(HOST, "a")) == Unknown(why)
+    assert units.fact(ORPHANS(HOST)) == units.fact(UNIT(HOST, "gone")) == Unknown("a is frozen")
+    seen = told(
+        SERVICE, before=(RENAMED,), process=Known(()), systemd=Known((unseen(RENAMED), OTHER))
+    )
+    assert seen.fact(UNIT(HOST, "a")) == Known(OTHER)
+    assert seen.fact(ORPHANS(HOST)) == Unknown("a is frozen")
+    old = told(
+        SERVICE, before=(RENAMED,), process=Known(()), systemd=Known((unseen(SERVICE), OTHER))
+    )
+    assert old.fact(UNIT(HOST, "a")) == Unknown("a is frozen")
 
 
 def test_a_model_is_absent_where_the_launcher_that_held_it_answers_too() -> None:

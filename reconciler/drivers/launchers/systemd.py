@@ -25,9 +25,10 @@ from reconciler.model.place import Inside
 from reconciler.model.spec import Capabilities, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
     from typing import Self
 
+    from reconciler.drivers.launchers.shared.given import Given
     from reconciler.model.onhost import Question
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access
@@ -98,6 +99,11 @@ class _GivenServices(GivenUnits):
         """Name the service that a model's options mean."""
         options = Options.model_validate(launcher.options)
         return Service(name=_unit(options, model_name), scope=options.scope)
+
+    @staticmethod
+    def asked_with(given: Given) -> Hashable:
+        """Those of one systemd, which tells of all or of none."""
+        return given.scope if isinstance(given, Service) else given
 
     def asking(self, model: ModelSpec) -> Question:
         """Write what asks for its command line, or for that of the container which it makes."""

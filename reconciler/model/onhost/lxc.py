@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Value
-from reconciler.model.onhost import Action, InDoubt, Question
+from reconciler.model.onhost import READ_SECONDS, Action, InDoubt, Question
 
 
 class GivenLxc(Value):
@@ -25,6 +25,11 @@ class AskLxc(Question):
 
     do: Literal["lxc"] = "lxc"
     containers: tuple[GivenLxc, ...]
+
+    @property
+    def patience(self) -> float:
+        """LXC and the systemd in a container are given up there, with what did not answer."""
+        return READ_SECONDS
 
 
 class AskLxcCommand(Question, GivenLxc):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from reconciler.drivers.launchers.shared.given import GivenUnits
     from reconciler.model.facts import Binary, Flags, Mark, Unit
     from reconciler.model.given_command import GivenCommand
+    from reconciler.model.held_unit import HeldUnit
     from reconciler.model.log import LogPart
     from reconciler.model.spec import Kind, ModelSpec
     from reconciler.ports import Evidence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class OwnedLauncher(Protocol):
     """What starts units that are made by us."""
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         """Every one that carries our mark."""
         ...
 
@@ -60,7 +61,7 @@ class GivenOrOwned:
         """Whether a model's options mean a unit that we make."""
         raise NotImplementedError
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         """Every unit of the models that exists and runs, and every one that carries our mark."""
         owned_before = [model for model in former if self.is_owned(model.launcher)]
         given = await self._given.units([one for one in former if one not in owned_before])

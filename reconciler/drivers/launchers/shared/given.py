@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+import anyio
 from pydantic import TypeAdapter
 
 from reconciler.edge import secret
 from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.given_command import GivenCommand
+from reconciler.model.held_unit import HeldUnit, UnseenUnit
 from reconciler.model.log import LogPart
 from reconciler.model.names import Value
 from reconciler.model.onhost.answers import understood
@@ -23,7 +25,7 @@ from reconciler.model.origin import Service
 from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from pydantic import JsonValue
 
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
+LOOK_SECONDS = 25.0
+"""How long a unit may take to be seen: less than all that is asked of a host is waited for."""
+
+LATE = f"it did not show within {LOOK_SECONDS:.0f} s whether it runs"
 
 Given: TypeAlias = Service | GivenContainer | GivenLxc | GivenComposeService
 
@@ -86,35 +92,42 @@ class GivenUnits:
         """Name the unit that a model's options mean."""
         raise NotImplementedError
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    @staticmethod
+    def asked_with(given: Given) -> Hashable:
+        """What units have in common that are asked about at once: these hide each other."""
+        return given
+
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         """Every unit of the models that runs, or that its keeper means to start again.
 
         One that only a former definition names is its model's still, and runs another definition
         than the wanted one.
         """
-        shared = self._shared()
-        if shared:
-            return Unknown(shared)
-        named = self._by_given([*self._models, *former])
-        seen = await self._seen(named)
-        if isinstance(seen, Unknown):
-            return seen
         # Of one that is named in two ways, all are told: whose it is, is not decided here.
+        named = self._by_given([*self._models, *former])
+        seen = await self._side_by_side(list(named))
         return Known(
-            tuple(
-                _unit(model, one.unit, model in self._models)
-                for model, one in zip(named, seen.value, strict=True)
-                if one.unit is not None
-            )
+            tuple(held for given, model in named.items() for held in self._held(model, seen[given]))
         )
+
+    def _held(self, model: ModelSpec, seen: Fact[_Seen]) -> Sequence[HeldUnit]:
+        """What of a unit is told: that it runs, that this could not be seen, or nothing."""
+        sharing = [one for one in self._models if self._of(one) == self._of(model)]
+        if len(sharing) > 1:
+            reason = self._shared(sharing)
+            return [_unseen(one, reason) for one in sharing]
+        if isinstance(seen, Unknown):
+            return [_unseen(model, seen.reason)]
+        unit = seen.value.unit
+        return [_unit(model, unit, model in self._models)] if unit else []
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """The program that it runs, as new as its newest file, or why it cannot start."""
-        seen = await self._seen([model])
+        (seen,) = await self._looked_at([self._of(model)])
         if isinstance(seen, Unknown):
             return seen
+        one = seen.value
         # It has its own key; but where ours cannot be read, whether it works is not seen.
-        (one,) = seen.value
         missing = self._unreached(model, one.ports) or secret.problem(model.command.secrets)
         return Known(one.binary.model_copy(update={"problem": one.binary.problem or missing}))
 
@@ -172,45 +185,58 @@ class GivenUnits:
             self.stops(**_words(given), identity=unit.identity, grace=grace, kill=KILL_SECONDS)
         )
 
-    async def _seen(self, models: Sequence[ModelSpec]) -> Fact[tuple[_Seen, ...]]:
-        """What there is of each model's unit, in their order."""
-        # Where no model is such a unit, nobody is asked.
-        if not models:
-            return Known(())
+    async def _side_by_side(self, named: Sequence[Given]) -> dict[Given, Fact[_Seen]]:
+        """What there is of each, which hangs or fails with those alone that it is asked with."""
+        seen: dict[Given, Fact[_Seen]] = dict.fromkeys(named, Unknown(LATE))
+        together: dict[Hashable, list[Given]] = {}
+        for one in named:
+            together.setdefault(self.asked_with(one), []).append(one)
+
+        async def look(some: Sequence[Given]) -> None:
+            with anyio.move_on_after(LOOK_SECONDS):
+                seen.update(zip(some, await self._looked_at(some), strict=True))
+
+        async with anyio.create_task_group() as group:
+            for some in together.values():
+                group.start_soon(look, some)
+        return seen
+
+    async def _looked_at(self, given: Sequence[Given]) -> Sequence[Fact[_Seen]]:
+        """What there is of each, by one question."""
         plural = f"{self.what}s"
 
         def read(said: Mapping[str, JsonValue]) -> tuple[_Seen, ...]:
             return _SEEN.validate_python(said[plural])
 
-        given = tuple(self._of(model) for model in models)
-        (fact,) = await self._access.ask([self.asks(**{plural: given})])
-        return understood(fact, read, f"the list of the host's {plural}")
+        (fact,) = await self._access.ask([self.asks(**{plural: tuple(given)})])
+        seen = understood(fact, read, f"the list of the host's {plural}")
+        if isinstance(seen, Unknown):
+            return [seen for _ in given]
+        return [Known(one) for one in seen.value]
 
     def _of(self, model: ModelSpec) -> Given:
         return self.given(model.launcher, model.name)
 
-    def _by_given(self, models: Sequence[ModelSpec]) -> list[ModelSpec]:
+    def _by_given(self, models: Sequence[ModelSpec]) -> dict[Given, ModelSpec]:
         """The first model of each unit."""
         first: dict[Given, ModelSpec] = {}
         for model in models:
             first.setdefault(self._of(model), model)
-        return list(first.values())
+        return first
 
-    def _shared(self) -> str:
-        """Which models name one unit; empty when each has its own."""
-        # Of two models with one unit it cannot be told which of them runs.
-        first: dict[Given, str] = {}
-        for model in self._models:
-            given = self._of(model)
-            other = first.setdefault(given, model.name)
-            if other != model.name:
-                both = f"{other} and {model.name} are both the {self.what} {given.name}"
-                return f"{both}; give each its own with {self.option}: in inventory.yaml"
-        return ""
+    def _shared(self, models: Sequence[ModelSpec]) -> str:
+        """Tell that models name one unit: which of them runs cannot be told."""
+        first, other, *_ = models
+        both = f"{first.name} and {other.name} are both the {self.what} {self._of(first).name}"
+        return f"{both}; give each its own with {self.option}: in inventory.yaml"
 
 
 def _words(given: Given) -> dict[str, Any]:
     return given.model_dump()
+
+
+def _unseen(model: ModelSpec, reason: str) -> UnseenUnit:
+    return UnseenUnit(model=model.name, launcher=model.launcher, reason=reason)
 
 
 def _unit(model: ModelSpec, running: _Running, is_wanted: bool) -> Unit:
