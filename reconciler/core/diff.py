@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 from reconciler.core import restarting
 from reconciler.core.admission import admissions
@@ -13,6 +12,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.causes import start_cause, stop_cause, waking_cause
 from reconciler.core.power_change import GOING_DOWN, SILENT, power_change
 from reconciler.core.recovery import Hints
+from reconciler.core.unseen import Switch, Unseen
 from reconciler.model.change import (
     Change,
     Ignored,
@@ -30,7 +30,6 @@ from reconciler.model.observed import (
     PORT,
     PREPARED,
     UNIT,
-    AnyFactKey,
     Observed,
 )
 from reconciler.model.place import Door
@@ -43,19 +42,16 @@ from reconciler.steps.save_slots import REPLACED
 DIGEST_VERSION = "v1:"
 
 
-class Unseen(NamedTuple):
-    """Why something is not known: all of it in the reason where that stands for itself."""
-
-    reason: str
-    key: AnyFactKey | None = None
-
-
 @dataclass(frozen=True)
 class Difference:
-    """What must change, and beside it what is not known and what no step can change (`unmet`)."""
+    """What must change, and beside it what is not known and what no step can change (`unmet`).
+
+    What is not known stands in the way of all changes; beside what is `unseen` they go on.
+    """
 
     changes: tuple[Change, ...] = ()
     unknown: tuple[Unseen, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     unmet: tuple[str, ...] = ()
 
     @property
@@ -107,7 +103,11 @@ def _awake(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool) -> D
     models = _joined(_of_model(wanted, model, observed, hints) for model in _by_name(wanted))
     orphans = _of_orphans(wanted, observed, models, prune=prune)
     found = _joined((models, orphans))
-    return replace(found, unmet=_unmet(wanted, observed, found))
+    switch = Switch(wanted, hints, found.stops, found.starts)
+    unseen = tuple(one for one in found.unknown if switch.goes_on_beside(one, observed))
+    unknown = tuple(one for one in found.unknown if one not in unseen)
+    unmet = _unmet(wanted, observed, found)
+    return replace(found, unknown=unknown, unseen=unseen, unmet=unmet)
 
 
 def _by_name(wanted: Slice) -> list[ModelSpec]:
@@ -119,6 +119,7 @@ def _joined(parts: Iterable[Difference]) -> Difference:
     return Difference(
         tuple(change for part in known for change in part.changes),
         tuple(reason for part in known for reason in part.unknown),
+        tuple(reason for part in known for reason in part.unseen),
         tuple(complaint for part in known for complaint in part.unmet),
     )
 

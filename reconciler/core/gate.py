@@ -19,14 +19,14 @@ def refusals(
 ) -> tuple[str, ...]:
     """Why a plan must not run.
 
-    One with nothing to do may always run, but is not in sync where something is unmet.
+    One with nothing to do may always run, but is not in sync where something is unmet or unseen.
     """
     if plan.steps:
         return (*plan.refusals, *_claimed(plan, observed, ours, take_over=take_over))
     # What no step can change makes no way back impossible: only a forward plan is refused for it
     # (ADR 0018).
     unmet = plan.unmet if plan.mode == "forward" else ()
-    return (*plan.refusals, *unmet)
+    return (*plan.objections, *unmet)
 
 
 def _claimed(

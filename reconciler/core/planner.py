@@ -11,6 +11,7 @@ from reconciler.core.ordering import order
 from reconciler.core.recipes.recipe import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
+from reconciler.core.unseen import told
 from reconciler.model.change import Ignored, PowerChange, PrepareChange, StopChange
 from reconciler.model.facts import Predicted
 from reconciler.model.observed import ACTIVITY, UNIT, Observed
@@ -28,16 +29,18 @@ def plan(
     wanted = target.slice
     difference = diff(wanted, observed, hints, prune=prune)
     cooked = recipe(difference.changes, wanted, observed)
-    unseen = unseen_starts(difference.changes, wanted, observed)
+    locked = unseen_starts(difference.changes, wanted, observed)
     # Nothing that is well is stopped for a start that cannot be looked into. Where nothing is, such
     # a start beats none (ADR 0018).
     refused = (
-        unseen
+        locked
         if mode in {"forward", "lease"} and ends_what_lives(difference.changes, observed)
         else ()
     )
     used = _uses(difference, observed) if mode == "idle" else ()
+    unseen = told(difference.unseen)
     steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
+    beside = (*difference.unmet, *unseen) if steps else ()
     return HostPlan(
         host=wanted.host.name,
         mode=mode,
@@ -45,20 +48,13 @@ def plan(
         headline=_headline(wanted, difference, observed),
         steps=steps,
         ignored=difference.ignored,
-        notes=(*cooked.notes, *(() if refused else unseen), *(difference.unmet if steps else ())),
-        refusals=(*_unseen(difference), *cooked.refusals, *refused, *used, *blocked),
+        notes=(*cooked.notes, *(() if refused else locked), *beside),
+        refusals=(*told(difference.unknown), *cooked.refusals, *refused, *used, *blocked),
         unmet=difference.unmet,
+        unseen=unseen,
         lost_conversations=cooked.lost_conversations,
         seconds=_seconds(steps, wanted),
     )
-
-
-def _unseen(difference: Difference) -> tuple[str, ...]:
-    """Say what is not known, once for all that has the same reason."""
-    keys: dict[str, list[str]] = {}
-    for one in difference.unknown:
-        keys.setdefault(one.reason, []).extend([str(one.key)] if one.key else [])
-    return tuple(": ".join(filter(None, (", ".join(of), why))) for why, of in keys.items())
 
 
 def _uses(difference: Difference, observed: Observed) -> tuple[str, ...]:
@@ -138,7 +134,7 @@ def _lesser(difference: Difference) -> list[str]:
         return ["to be prepared"]
     if kinds - {Ignored}:
         return ["to be completed"]
-    if difference.unknown:
+    if difference.unknown or difference.unseen:
         return ["not known"]
     return ["not as wanted"] if difference.unmet else []
 

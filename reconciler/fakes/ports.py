@@ -34,6 +34,7 @@ from reconciler.model.facts import (
     Unknown,
 )
 from reconciler.model.gpu import Card, Gpu, Holder
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Question
 from reconciler.model.onhost.files import PrefetchFile
@@ -233,7 +234,7 @@ class FakeLauncher:
         """Whether it needs definitions to find units: it sees every process with a mark."""
         return False
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         """Find every process with a mark, whatever named it."""
         _ = former
         return await self.host.see("units", self._units)

@@ -32,7 +32,7 @@ async def adopt_found(
         return hints
     world = await context.look(found.slice, hints)
     kept = planner.plan(found, world, hints)
-    if kept.steps or kept.unmet or kept.refusals:
+    if kept.steps or kept.unmet or kept.unseen or kept.refusals:
         return hints
     await _record(request, context, found, hints.generation)
     return await context.hints(found.slice.host.name)

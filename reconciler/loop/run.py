@@ -21,6 +21,7 @@ from reconciler.model.records import RunClosed, RunOpened, TrialOpened, Verdict
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 from reconciler.steps.plan import HostPlan
+from reconciler.steps.step import why_unknown
 
 MOST_PLANS = 8
 """A world that moves under this many plans of one run is not going to hold still."""
@@ -167,9 +168,16 @@ async def _try(state: RunState, aim: Aim, hints: Hints, observed: Observed) -> R
     # What ran before is not on trial: where it ended meanwhile nothing is gone back on, and the
     # next pass starts it again.
     others = {name: one for name, one in seen.items() if name not in tried}
-    unmet = await trial.otherwise(on_trial, state.observer)
+    unmet = await trial.otherwise(on_trial, state.observer) or _unseen(slice_, observed)
     unmet = unmet or await trial.ended(trial.Units(host, others, ()), state.observer)
     return RunEnd("unmet", message=unmet) if unmet else RunEnd("completed")
+
+
+def _unseen(slice_: Slice, observed: Observed) -> str:
+    """Which models that should run could not be seen: without them nothing is as wanted."""
+    host, is_up = slice_.host.name, observed.power(slice_.host.name) == "on"
+    wanted = slice_.active or () if is_up else ()
+    return "; ".join(why_unknown(observed, (UNIT(host, name) for name in wanted)))
 
 
 def _units(slice_: Slice, observed: Observed) -> dict[str, UnitIdentity]:

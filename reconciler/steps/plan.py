@@ -95,7 +95,8 @@ def _placed(meaning: StepMeaning, places: Mapping[int, int]) -> StepMeaning:
 class HostPlan(Value):
     """The plan of one host.
 
-    `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
+    `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about,
+    and `unseen` is not known whether it runs: steps go on beside it.
 
     `cause` is what keeps the wish away, where something does: it stands among the refusals too, as
     a sentence. `lent` are the models that are lent, to requests or a person. `lost_conversations`
@@ -111,6 +112,7 @@ class HostPlan(Value):
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     cause: Hold | Quarantine | None = None
     lent: Mapping[str, Lease] = Field(default_factory=dict)
     lost_conversations: int | None = 0
@@ -123,6 +125,11 @@ class HostPlan(Value):
         counting = [planned for planned in self.steps if planned.step.counts]
         places = {planned.number: place for place, planned in enumerate(counting, start=1)}
         return tuple(_placed(planned.meaning, places) for planned in counting)
+
+    @property
+    def objections(self) -> tuple[str, ...]:
+        """Its refusals, and what is unseen where nothing is left to do: that is not in sync."""
+        return tuple(dict.fromkeys((*self.refusals, *(() if self.steps else self.unseen))))
 
     @property
     def is_asleep(self) -> bool:

@@ -8,6 +8,7 @@ from reconciler.core.canonical import digest
 from reconciler.fakes.ports import FakeDrivers, FakeLauncher
 from reconciler.fakes.processes import Chatter, Nature
 from reconciler.model.facts import Claim, Fact, Unit
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.records import RunClosed, StepIntent
 from reconciler.model.spec import Kind, ModelSpec
 from reconciler.ports import Evidence
@@ -97,7 +98,7 @@ def death_in_the_trial() -> Stage:
 class SeenOnce(FakeLauncher):
     """A launcher whose b ends as soon as it was seen to run, before anything waits for it."""
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         seen = await super().units(former)
         self.host.world.crash("b")
         return seen

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from reconciler.core.canonical import digest
 from reconciler.fakes.ports import ALL_FAKE, FakeDrivers, FakeLauncher
 from reconciler.loop.interrupt import Interrupt
-from reconciler.model.facts import Fact, Mark, Unit, Unknown
+from reconciler.model.facts import Fact, Mark, Unknown
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.leasing import Leased, Released
 from reconciler.model.lending import Rules
 from reconciler.model.spec import ModelSpec
@@ -27,7 +28,7 @@ from tests.sample_worlds import HOST, model, slice_of
 class Unseen(FakeLauncher):
     """A launcher that cannot be asked for now."""
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         _ = former
         return Unknown("the bus does not answer")
 

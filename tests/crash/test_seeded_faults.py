@@ -23,6 +23,7 @@ from reconciler.model.facts import (
     Unit,
 )
 from reconciler.model.gpu import Card, Gpu
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.leasing import Idled
 from reconciler.model.onhost.host import WriteClaim
 from reconciler.model.place import Inside
@@ -40,7 +41,7 @@ from tests.crash.test_every_boundary import DEADLY, check, moments
 class Asleep(FakeLauncher):
     """See no units."""
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         return Known(())
 
 
@@ -69,7 +70,7 @@ class Trusting(FakeLauncher):
         self.host.world.faults["stop"] = "lies"
         return await super().stop(unit, grace)
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         return Known(()) if "stop" in self.host.world.faults else await super().units(former)
 
 

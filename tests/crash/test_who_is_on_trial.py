@@ -12,10 +12,12 @@ from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.ports import FakeDrivers, FakeLauncher
 from reconciler.fakes.processes import NEVER, Nature
 from reconciler.fakes.world import World
-from reconciler.model.facts import Fact, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Fact, UnitIdentity, Unknown
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.records import RunClosed, TrialOpened
 from reconciler.model.spec import ModelSpec, Slice
 from tests.crash.stage import Stage
+from tests.rig import units_of
 from tests.sample_worlds import model, slice_of
 
 OLD = model("old")
@@ -103,13 +105,13 @@ def test_who_ran_before_and_is_not_the_same_after_a_trial_has_ended(
     begun = stage.world.clock.now + 10.0
 
     class Restless(FakeLauncher):
-        async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
             seen = await super().units(former)
             if isinstance(seen, Unknown) or self.host.world.clock.now < begun:
                 return seen
             units = (
-                unit.model_copy(update=change) if unit.mark.model == "old" else unit
-                for unit in seen.value
+                unit.model_copy(update=change if unit.mark.model == "old" else {})
+                for unit in units_of(seen)
             )
             return replace(seen, value=tuple(units))
 
@@ -126,7 +128,7 @@ def disturbed(at: int, disturb: Callable[[World], Unknown | None]) -> int:
     looks = 0
 
     class Disturbed(FakeLauncher):
-        async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
             nonlocal looks
             looks += 1
             answer = disturb(self.host.world) if looks == at else None

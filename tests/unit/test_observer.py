@@ -13,8 +13,9 @@ from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeDrivers, FakeGpu, FakeLauncher, ports
 from reconciler.fakes.world import World
 from reconciler.loop.observer import READ_SECONDS, Observer, remembered
-from reconciler.model.facts import Fact, Unit
+from reconciler.model.facts import Fact
 from reconciler.model.gpu import Gpu
+from reconciler.model.held_unit import HeldUnit
 from reconciler.model.observed import CONTACT, GPU, HEALTH, ORPHANS, POWER, UNIT, Observed
 from reconciler.model.records import Instant, SentDown
 from reconciler.model.spec import Kind, ModelSpec
@@ -35,7 +36,7 @@ class SilentGpu(FakeGpu):
 class SilentLauncher(FakeLauncher):
     """Never answer."""
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         await anyio.sleep_forever()
         return await super().units(former)
 
@@ -85,7 +86,7 @@ class SilentSystemd(FakeLauncher):
     def needs_definition(self) -> bool:
         return self.kind == "systemd"
 
-    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[HeldUnit, ...]]:
         if self.kind == "systemd":
             await anyio.sleep_forever()
         return await super().units(former)

@@ -103,9 +103,9 @@ def _unmet(plan: HostPlan) -> Condition | None:
 
 
 def _refused(plan: HostPlan) -> Condition | None:
-    if not plan.refusals:
+    if not plan.objections:
         return None
-    return _readiness("Unknown", reason="Refused", message="; ".join(plan.refusals))
+    return _readiness("Unknown", reason="Refused", message="; ".join(plan.objections))
 
 
 def _outstanding(hints: Hints, plan: HostPlan) -> Condition:

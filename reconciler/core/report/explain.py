@@ -293,8 +293,8 @@ def _power(observed: Observed, host: str) -> str:
 
 
 def _next(plan: HostPlan) -> str:
-    if plan.refusals:
-        return f"nothing: {'; '.join(plan.refusals)}"
+    if plan.objections:
+        return f"nothing: {'; '.join(plan.objections)}"
     if not plan.steps:
         return f"nothing: {plan.headline}"
     return f"`reconciler apply` would {_steps(plan)}"
