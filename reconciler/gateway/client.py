@@ -312,21 +312,23 @@ class ClientConnection(asyncio.Protocol):
             self._next()
 
     def abort(self) -> None:
-        """Cut the connection: the answer cannot be ended properly."""
+        """Cut the connection: the answer cannot be ended properly, or is not read to its end."""
         self._closes = True
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None:
             self._transport.abort()
 
     def close(self) -> None:
         """Close when all that was written has gone out."""
-        self._closes = True
+        if self._closes:
+            return
+        self._closes, self._since = True, self._loop.time()
         self.flush()
         if self._transport is None or self._transport.is_closing():
             return
         if self._reader.is_deaf:
             # What the client still sends is dropped unread for a while: if it met a closed socket,
             # its own system would throw the answer away.
-            self._since, self._lingers = self._loop.time(), True
+            self._lingers = True
             self._transport.write_eof()
             self._transport.resume_reading()
         else:
@@ -352,11 +354,16 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.close()
 
+    @property
+    def _farewell_seconds(self) -> float:
+        is_told = self._transport is None or not self._transport.get_write_buffer_size()
+        return LINGER_SECONDS if self._lingers and is_told else STALLED_SECONDS
+
     def sweep(self, now: float) -> None:
         """Close a connection on which nothing happens, or too slowly."""
         silent = now - self._since
         is_stalled = self._paused is not None and now - self._paused > STALLED_SECONDS
-        if is_stalled or (self._lingers and silent > LINGER_SECONDS):
+        if is_stalled or (self._closes and silent > self._farewell_seconds):
             self.abort()
         lasts = self._exchange is not None and self._exchange.lasts
         if lasts and not self._doorkeeper.still_lets_in(self._requester):

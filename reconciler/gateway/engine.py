@@ -111,8 +111,7 @@ class EngineConnection(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection at once; its listener is told nothing more."""
         self._listener = None
-        # uvloop's transports raise where something is written or ended after an abort.
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None:
             self._transport.abort()
 
     def pause(self) -> None:
@@ -210,11 +209,14 @@ class EngineConnection(asyncio.Protocol):
         if not self._may_upgrade or self._broken or self._listener is None:
             self._broken = self._broken or "it changed the protocol, which was not asked for"
             return
+        self._has_head = True
         head = answer_head(SWITCHING, self._reason, self._fields)
         self._listener.on_upgraded(head, first)
 
     def eof_received(self) -> None:
-        """Let the transport close, which tells the listener."""
+        """End at once: the transport would first wait until all of the request has gone out."""
+        self.connection_lost(None)
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the answer that ends with the connection; any other was cut."""

@@ -18,12 +18,14 @@ class TunnelEnd(asyncio.Protocol):
             self._other.write(received)
 
     def pause_writing(self) -> None:
-        """Let the other side wait."""
+        """Let the other side wait; whose protocol it was knows for how long it may."""
+        self._before.pause_writing()
         if not self._other.is_closing():
             self._other.pause_reading()
 
     def resume_writing(self) -> None:
         """Let it go on."""
+        self._before.resume_writing()
         if not self._other.is_closing():
             self._other.resume_reading()
 

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
+from unittest.mock import create_autospec
 
 import pytest
 
+from reconciler.gateway.engine import EngineConnection, Listener
 from tests.gateway_stand import Stand, standing, until
 from tests.scripted_engine import Heard, ScriptedEngine, answers, scripted
 from tests.unit.test_gateway_bounds import connected
@@ -101,6 +103,15 @@ async def test_what_was_answered_before_adds_nothing_to_the_end_of_a_tunnel() ->
             writer.write(page + ASKS.format(path="/upstream/a/socket", fields="").encode())
             heard = await asyncio.wait_for(reader.read(), WITHIN)
         assert heard.endswith(b"\r\n\r\nbye")
+
+
+def test_an_engine_may_say_much_at_once_with_its_consent() -> None:
+    listener = create_autospec(Listener, instance=True)
+    connection = EngineConnection()
+    connection.send(listener, b"", bodiless=False, may_upgrade=True)
+    connection.data_received(SWITCHED + bytes(LARGE))
+    assert listener.on_upgraded.call_args.args[1] == bytes(LARGE)
+    listener.on_lost.assert_not_called()
 
 
 async def test_a_side_that_reads_more_slowly_is_waited_for() -> None:
