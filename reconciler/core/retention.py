@@ -12,6 +12,10 @@ from reconciler.model.records import Carried, Mode, Row
 DAY_SECONDS = 86_400.0
 
 
+LOOKS = 4
+"""How often all rows are looked at while the slack comes together: each look reads them."""
+
+
 @dataclass(frozen=True)
 class Retention:
     """The bounds of what is kept: so many runs (2 or more), rows, and seconds of age.
@@ -25,6 +29,11 @@ class Retention:
     rows: int = 20_000
     seconds: float = 90 * DAY_SECONDS
     slack: float = 0.1
+
+    @property
+    def stride(self) -> int:
+        """How many runs may open from one look at all rows to the next: a part of the slack."""
+        return max(1, int(min(self.runs, self.passing) * self.slack / LOOKS))
 
 
 class Outline(NamedTuple):

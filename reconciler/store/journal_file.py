@@ -13,7 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,6 +84,8 @@ class JournalFile:
         self._head = HeadFile(directory / "head", self._file)
         self._clock = clock
         self._retention = retention
+        # Of 9,000 rows a look at all of them takes 12 ms of every switch.
+        self._openings = cycle(range(retention.stride))
         self._mounts = mounts
         self._is_local = False
         self._which: tuple[int, int] | None = None
@@ -264,7 +266,7 @@ class JournalFile:
         # fail.
         connection.execute("BEGIN IMMEDIATE")
         stamp(connection)
-        if isinstance(record, RunOpened | Asked):
+        if isinstance(record, RunOpened | Asked) and next(self._openings) == 0:
             self._forget(connection)
         written = self._insert(connection, record)
         connection.execute("COMMIT")

@@ -234,3 +234,16 @@ def test_the_head_that_a_killed_writer_left_may_name_a_row_in_a_gap(tmp_path: Pa
         assert JournalFile(tmp_path, StoppedClock()).rows() == rows
         (tmp_path / "head").write_bytes(newer)
         older = newer
+
+
+def test_all_rows_are_looked_at_once_in_a_while(tmp_path: Path) -> None:
+    kept = Retention(runs=40, slack=0.3)
+    journal = JournalFile(tmp_path, StoppedClock(), kept)
+    opened = []
+    for number in range(100):
+        journal.append(run_opened("box", str(number)))
+        opened.append(len(history(journal.rows())))
+    most = kept.runs * (1 + kept.slack)
+    assert most < max(opened) <= most + kept.stride
+    assert min(opened[opened.index(max(opened)) :]) <= kept.runs
+    assert Retention().stride == 10
