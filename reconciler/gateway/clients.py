@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections import Counter
 from typing import Protocol
 
@@ -12,6 +13,9 @@ from reconciler.gateway.counts import Counts
 
 SWEEP_SECONDS = 1.0
 MOST_CLIENTS = 4096
+SHARES = 3
+"""Of the files that this process may open, one for clients, one for engines, one for all else."""
+
 MOST_OF_ONE_ADDRESS = 512
 """Connections from one address of another machine; those of this one come for many, as a proxy."""
 
@@ -45,6 +49,7 @@ class Clients:
         self.counts = counts
         self._open: set[Watched] = set()
         self._of_address = Counter[str]()
+        self._most = _most_clients()
         self._timer: asyncio.TimerHandle | None = None
         self._gone = anyio.Event()
         self.is_leaving = False
@@ -64,7 +69,7 @@ class Clients:
     def has_room(self, address: str) -> bool:
         """Whether one more is taken from an address."""
         is_crowded = self._of_address[address] >= MOST_OF_ONE_ADDRESS
-        return self.count < MOST_CLIENTS and not (address and is_crowded)
+        return self.count < self._most and not (address and is_crowded)
 
     def opened(self, connection: Watched) -> None:
         """Take a connection."""
@@ -116,3 +121,9 @@ class Clients:
     def _late(self) -> None:
         self.counts.lagged(asyncio.get_running_loop().time() - self._due)
         self._watch()
+
+
+def _most_clients() -> int:
+    # Whoever took the last file would leave none to ask an engine, or to look at a host.
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CLIENTS if files == resource.RLIM_INFINITY else min(MOST_CLIENTS, files // SHARES)

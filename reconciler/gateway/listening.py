@@ -25,6 +25,9 @@ REQUESTS = "http"
 """FileDescriptorName= of a socket for requests."""
 
 BACKLOG = 4096
+AT_ONCE = 1
+"""How many are accepted in a turn of the event loop. Where this process can open no more files,
+Python's would try, and complain, as often as the backlog is long (CPython 3.11)."""
 
 Connect: TypeAlias = Callable[[], asyncio.Protocol]
 
@@ -57,10 +60,11 @@ class Listening:
         loop, host = asyncio.get_running_loop(), self._host.strip("[]")
         try:
             # It sets SO_REUSEADDR: a restart does not wait for connections of before to be over.
-            return [await loop.create_server(connect, host, self._port, backlog=BACKLOG)]
+            server = await loop.create_server(connect, host, self._port, backlog=AT_ONCE)
         except OSError as error:
             said = f"cannot listen at {self._host}:{self._port}: {_why(error)}"
             raise Misused(f"{said}; name another address with --listen") from error
+        return [_patient(server)]
 
     async def control_begun(self, connect: Connect) -> Sequence[asyncio.Server]:
         """Listen at the control socket, where there is one; raise Misused."""
@@ -82,7 +86,16 @@ class Listening:
         if refusal := _refusal(given, is_local=self._is_local):
             given.close()
             raise Misused(refusal)
-        return await asyncio.get_running_loop().create_server(connect, sock=given, backlog=BACKLOG)
+        loop = asyncio.get_running_loop()
+        return _patient(await loop.create_server(connect, sock=given, backlog=AT_ONCE))
+
+
+def _patient(server: asyncio.Server) -> asyncio.Server:
+    """Let clients wait to be accepted."""
+    for one in server.sockets:
+        with one.dup() as same:
+            same.listen(BACKLOG)
+    return server
 
 
 def addresses(servers: Sequence[asyncio.Server]) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
+import socket
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -97,6 +99,7 @@ async def test_33_mib_are_refused_before_they_are_sent_and_also_in_chunks() -> N
         assert stand.front.clients.bodies == 0
 
 
+CROWDED = 20
 CROWD = tuple(Route(model=f"m{number}", host=HOST, active=True) for number in range(5))
 
 
@@ -164,6 +167,39 @@ async def test_no_more_connect_than_may(monkeypatch: pytest.MonkeyPatch) -> None
         await until(lambda: stand.front.clients.count == 3)
         (one,) = await many(stack, stand, 1)
         assert await soon(one[0].read()) == b""
+
+
+@pytest.mark.parametrize(("files", "most"), [(1024, 341), (524288, 4096), (-1, 4096)])
+def test_no_more_connect_than_there_are_files_for(
+    monkeypatch: pytest.MonkeyPatch, files: int, most: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, resource.RLIM_INFINITY))
+    known = clients.Clients(Counts())
+    assert known._most == most
+
+
+async def test_clients_are_answered_also_where_more_connect_at_once_than_there_are_files_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with standing() as stand, scripted(answers) as engine, AsyncExitStack() as stack:
+        await stand.admit(engine)
+        assert (await stand.ask()).status_code == 200
+        host, port = stand.address.split(":")
+        crowd = [stack.enter_context(socket.socket()) for _ in range(CROWDED)]
+        spare = os.open(os.devnull, os.O_RDONLY)
+        os.close(spare)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spare + 4, most))
+        try:
+            for one in crowd:
+                one.connect((host, int(port)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+        assert len(caplog.records) <= 2
+        await until(lambda: stand.front.clients.count == CROWDED + 1)
+        assert (await stand.ask()).status_code == 200
 
 
 class From:
