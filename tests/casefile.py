@@ -75,6 +75,7 @@ class RunningGiven(Value):
     died: bool = False
     ended: str = ""
     returns: str = ""
+    locked: str = ""
     replaced: bool = False
     port: int | None = None
     keeps: Literal["unknown", "as wanted", "otherwise", "elsewhere"] = "unknown"

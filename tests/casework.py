@@ -255,7 +255,7 @@ def _unit(name: str, one: RunningGiven) -> Unit:
     return unit(
         name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on,
         leader=not one.died, started_at=STARTED, ended=one.ended,
-        returns=one.returns, launcher=Kind(kind=one.launcher),
+        returns=one.returns, locked=one.locked, launcher=Kind(kind=one.launcher),
     )  # fmt: skip
 
 

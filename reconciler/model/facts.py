@@ -134,8 +134,8 @@ class Unit(Value):
     really runs where its command line is not ours, empty where it is. `image` is the id of what it
     was made of, empty where it is of none. `uptime` is in seconds, `started_at` the host's wall
     clock at its start, None when that is not known. `returns` says what starts it again by itself
-    after it was stopped, then or at boot, and what keeps it down, empty for nothing. `notes` are
-    sentences about what its launcher cannot see.
+    after it was stopped, then or at boot, and what keeps it down, `locked` what would refuse a stop
+    now, both empty for nothing. `notes` are sentences about what its launcher cannot see.
     """
 
     identity: UnitIdentity
@@ -150,6 +150,7 @@ class Unit(Value):
     ended: str = ""
     image: str = ""
     returns: str = ""
+    locked: str = ""
     notes: tuple[str, ...] = ()
 
     @property

@@ -239,6 +239,7 @@ def _unit(keeper: Keeper, file: LxcFile) -> dict[str, Any] | None:
         "leader": True,
         "restarts": 0,
         "argv": procfs.argv(one["pid"]),
+        "locked": _locked(keeper, file),
         **_times(procfs.process(one["pid"]), keeper, file),
     }
 

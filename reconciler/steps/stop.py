@@ -44,12 +44,14 @@ class Stop(ModelStep):
         return mine if self._port is None else (*mine, self._port)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """That the unit is not the one the plan meant, and something of it runs."""
+        """That the unit is not the one the plan meant, and something of it runs, or is locked."""
         unit = self.seen(world).unit
         # Each try of what fails again and again is another unit; between two, none is cut.
-        if unit is None or unit.waits or self.identity in {None, unit.identity}:
+        if unit is None or unit.waits:
             return ()
-        return (f"{self.key(UNIT)}: another unit runs now (pid {unit.identity.pid})",)
+        if self.identity not in {None, unit.identity}:
+            return (f"{self.key(UNIT)}: another unit runs now (pid {unit.identity.pid})",)
+        return (unit.locked,) if unit.locked else ()
 
     def outcome(self, world: Observed) -> Observed:
         """The world without the unit."""

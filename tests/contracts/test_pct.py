@@ -5,6 +5,7 @@ On a stand-in for `pct` that starts and ends containers of a real LXC.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,7 @@ async def test_a_container_that_is_locked_is_neither_started_nor_ended(
     with pytest.raises(DriverError, match=locked):
         await container.stop(identity, 0.1)
     (unit,) = await container.ours()
+    assert re.fullmatch(locked, unit.locked)
     assert unit.runs(container.wanted), "a lock is no other definition"
     pct.booted.run("lxc-stop", "-n", container.name, "-k")
     fact = await container.launcher.binary(container.wanted)

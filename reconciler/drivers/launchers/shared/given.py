@@ -56,6 +56,7 @@ class _Running(Value):
     outdated: bool = False
     ended: str = ""
     returns: str = ""
+    locked: str = ""
     notes: tuple[str, ...] = ()
 
 
