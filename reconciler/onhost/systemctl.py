@@ -113,12 +113,14 @@ def whose(scope: str) -> str:
 
 def run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     """Run a program of systemd's and return what it said; raise HostProblem with its own words."""
+    entering = inner_systemd.entering(scope)
     try:
-        done = commands.run(inner_systemd.entering(scope) + argv, SECONDS, _environment(scope))
+        done = commands.run(entering + argv, SECONDS, _environment(scope))
     except FileNotFoundError:
         raise HostProblem(f"there is no {argv[0]} on this host: it does not run systemd") from None
     except commands.Late:
-        raise HostProblem(f"`{' '.join(argv[:2])}` did not answer within {SECONDS:g} s") from None
+        asked = " ".join([*entering, *argv[:2]])
+        raise HostProblem(f"`{asked}` did not answer within {SECONDS:g} s") from None
     said = " ".join(done.err.split())
     # Where there is no line to show, journalctl has no cursor to show either, and fails without a
     # word.

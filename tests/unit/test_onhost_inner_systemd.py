@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.onhost import groups, inner_systemd, lxc, procfs
+from reconciler.onhost import commands, groups, inner_systemd, lxc, procfs, systemctl
 from reconciler.onhost.problem import HostProblem
 
 STATE = {
@@ -57,3 +57,12 @@ def test_what_is_the_hosts_own_stays_as_it_is() -> None:
 def test_the_pids_of_a_container_that_has_just_stopped_are_not_taken_for_the_hosts() -> None:
     with pytest.raises(HostProblem, match="container gone stopped while it was asked"):
         inner_systemd.as_seen_outside(STATE, "lxc:gone")
+
+
+def test_a_systemd_that_hangs_is_named_with_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: object) -> commands.Ended:
+        raise commands.Late
+
+    monkeypatch.setattr(commands, "run", hang)
+    with pytest.raises(HostProblem, match="`lxc-attach -n llm -- systemctl --system` did not ans"):
+        systemctl.shown("llm.service", inner_systemd.scope("llm"))
