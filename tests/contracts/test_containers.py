@@ -13,11 +13,11 @@ from anyio import lowlevel
 
 from reconciler.drivers.launchers import docker as docker_launcher
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark, Unknown
+from reconciler.model.facts import Known, Mark
 from reconciler.model.spec import Kind
 from tests import running
 from tests.contracts.places import OBEDIENT, ContainerPlace, containers
-from tests.rig import units_of
+from tests.rig import units_of, value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,15 +56,19 @@ async def test_a_container_that_is_not_there_is_known_to_be_missing_and_cannot_b
     assert await container.ours() == []
 
 
-async def test_where_no_engine_answers_nothing_is_known_of_its_containers(
+async def test_where_no_engine_answers_nothing_is_known_of_its_containers_alone(
     container: ContainerPlace, tmp_path: Path
 ) -> None:
     gone = Kind(kind="docker", options={"socket": str(tmp_path / "docker.sock")})
-    wanted = container.wanted.model_copy(update={"launcher": gone})
-    fact = await docker_launcher.Driver(container.access, [wanted]).units()
-    assert isinstance(fact, Unknown)
-    assert "dockerd does not answer" in fact.reason
-    assert "`systemctl status docker`" in fact.reason
+    silent = container.wanted.model_copy(update={"name": "silent", "launcher": gone})
+    identity = await container.started(running.SLEEPER)
+    driver = docker_launcher.Driver(container.access, [silent, container.wanted])
+    unseen, seen = value(await driver.units())
+    assert (unseen.model, unseen.launcher) == ("silent", gone)
+    assert "dockerd does not answer" in unseen.reason
+    assert "`systemctl status docker`" in unseen.reason
+    assert seen.identity == identity
+    await container.stop(identity, 5)
     assert await docker_launcher.Driver(container.access, []).units() == Known(())
 
 
