@@ -132,6 +132,8 @@ class ClientConnection(asyncio.Protocol):
         # It points back here: a thousand clients that left would wait for the collector.
         self._reader.close()
         del self._reader
+        # Python's transports raise where one that has flushed its last bytes is aborted.
+        self._transport = None
 
     def pause_writing(self) -> None:
         """Let the engine wait."""

@@ -28,6 +28,8 @@ FINAL = 200
 """Statuses below it announce that another follows."""
 
 BODILESS = {204, 304}
+FAREWELL_SECONDS = 5.0
+"""How long an engine may take to read what its client said last in another protocol."""
 
 
 class Listener(Protocol):
@@ -113,6 +115,13 @@ class EngineConnection(asyncio.Protocol):
         self._listener = None
         if self._transport is not None:
             self._transport.abort()
+
+    def close(self) -> None:
+        """End the connection when all that was sent has gone out; its listener is told no more."""
+        self._listener = None
+        if self._transport is not None:
+            self._transport.close()
+            asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self.abort)
 
     def pause(self) -> None:
         """Read nothing more for a while: the client is slower than the engine."""
@@ -215,11 +224,16 @@ class EngineConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """End at once: the transport would first wait until all of the request has gone out."""
-        self.connection_lost(None)
+        self._over(None)
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the answer that ends with the connection; any other was cut."""
+        # Python's transports raise where one that has flushed its last bytes is aborted.
+        self._transport = None
+        self._over(exc)
+
+    def _over(self, exc: Exception | None) -> None:
         if self._until_closed and exc is None:
             self._end(reusable=False)
         else:

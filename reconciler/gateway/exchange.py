@@ -272,7 +272,8 @@ class Exchange:
         if self._connecting is not None:
             self._connecting.cancel()
         if self._engine is not None:
-            self._engine.abort()
+            # In another protocol, what a client said last is worth as much as what it said before.
+            (self._engine.close if self._is_joined else self._engine.abort)()
         self._release()
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.gateway.client import LINGER_SECONDS, STALLED_SECONDS
 from reconciler.gateway.engine import HIGH_WATER
-from tests.gateway_stand import Stand, standing, until
+from reconciler.gateway.exchange import Exchange
+from tests.gateway_stand import WITHIN, Stand, standing, until
 from tests.scripted_engine import Heard, answers, scripted
 from tests.unit.test_gateway_bounds import ASKED, MIB, asked, connected, connections, soon
 from tests.unit.test_tunnel import ASKS, SWITCHED
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 SMALL = 4096
 LARGE = 8 * MIB
+TURNS = 5
+"""After so many turns of the event loop what a client sent has been passed on."""
+
 CLOSED = ASKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
@@ -80,12 +84,13 @@ async def test_who_reads_slowly_what_came_before_a_refusal_has_all_of_it() -> No
 async def test_an_engine_that_ends_before_it_has_read_the_request_has_lost_it() -> None:
     async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        line: Any = writer.transport
+        line.pause_reading()
         writer.write_eof()
         try:
             await has_answer.wait()
         finally:
-            writer.transport.abort()
+            line.abort()
 
     has_answer = asyncio.Event()
 
@@ -116,3 +121,49 @@ async def test_a_tunnel_whose_client_reads_nothing_holds_no_place_for_ever() -> 
         stand.front.clients.sweep(STALLED_SECONDS + 5.0)
         await until(lambda: stand.seat.in_flight == 0)
         await until(lambda: engine.gone == 1)
+
+
+async def test_what_a_client_says_last_reaches_an_engine_that_reads_late() -> None:
+    reads, has_all = asyncio.Event(), asyncio.Event()
+    heard = 0
+
+    async def reads_late(asking: Heard, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        writer.write(SWITCHED)
+        line: Any = writer.transport
+        line.pause_reading()
+        await reads.wait()
+        line.resume_reading()
+        while piece := await asking.reader.read(MIB):
+            heard += len(piece)
+        has_all.set()
+        writer.close()
+
+    asks = ASKS.format(path="/upstream/a/v1/realtime", fields="").encode()
+    async with standing() as stand, scripted(reads_late) as engine, connected(stand) as client:
+        await stand.admit(engine)
+        client[1].write(asks)
+        await soon(client[0].readuntil(b"\r\n\r\n"))
+        line = stand_engine(stand)
+        line.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+        said = 0
+        while not line.get_write_buffer_size():
+            client[1].write(bytes(HIGH_WATER // 2))
+            said += HIGH_WATER // 2
+            await client[1].drain()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        client[1].close()
+        await until(lambda: not connections(stand))
+        reads.set()
+        await asyncio.wait_for(has_all.wait(), WITHIN)
+        assert heard == said
+
+
+def stand_engine(stand: Stand) -> asyncio.Transport:
+    """What the only exchange sends to its engine through."""
+    exchange = connections(stand)[0]._exchange
+    assert isinstance(exchange, Exchange)
+    assert exchange._engine is not None
+    assert exchange._engine.transport is not None
+    return exchange._engine.transport
