@@ -170,11 +170,12 @@ class App:
         `finish` is how many seconds it lets requests end in, and `tell` writes a log of them. Raise
         Misused, also where its packages are not installed.
         """
-        from reconciler.edge import http  # noqa: PLC0415 - as above
+        from reconciler.edge import http, open_files  # noqa: PLC0415 - as above
         from reconciler.edge.given_sockets import given_sockets  # noqa: PLC0415 - as above
 
         # What clients wait for must not wait for that in the middle of the first switch.
         http.load()
+        open_files.allow()
         try:
             from reconciler.api.router import ControlApi  # noqa: PLC0415 - as above
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above

@@ -1,0 +1,16 @@
+"""Open files: how many this process may have at once."""
+
+from __future__ import annotations
+
+import resource
+
+MOST = 65_536
+"""More than all connections need; what is started here may close as many as it could have."""
+
+
+def allow() -> None:
+    """Raise the soft limit as far as the hard one lets it: shells set 1,024 (Debian 12)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MOST:
+        most = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,0 +1,49 @@
+"""How many files `serve` may open, whatever the shell that started it allows."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+
+from reconciler.edge import open_files
+
+TELL = (
+    "import resource; from reconciler.edge.open_files import allow; allow();"
+    " print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+)
+NO_END = resource.RLIM_INFINITY
+
+
+def test_the_soft_limit_of_a_process_is_raised_to_the_hard_one() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", TELL],
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, 512)),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert said.stdout == "512 512\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "then"),
+    [
+        ((1024, 100_000), [(65_536, 100_000)]),
+        ((1024, NO_END), [(65_536, NO_END)]),
+        ((70_000, 100_000), []),
+        ((NO_END, NO_END), []),
+    ],
+)
+def test_it_is_raised_no_further_than_is_needed(
+    given: tuple[int, int], then: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: given)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: made.append(limits))
+    open_files.allow()
+    assert made == then
