@@ -27,7 +27,8 @@ def proxy(engine: int) -> Iterator[tuple[int, Process] | None]:
         subprocess.run([GO, "build", "-o", program, source], check=True)
         port = free_port()
         # It complains of each client that leaves, as those of a load do in the end.
-        process = subprocess.Popen([program, str(port), str(engine)], stderr=subprocess.DEVNULL)
+        argv = [str(program), str(port), str(engine)]
+        process = subprocess.Popen(argv, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             until(lambda: _answers(port))
             yield port, Process(process.pid)

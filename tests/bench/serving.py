@@ -18,11 +18,12 @@ from tests.running import until
 from tests.stack import COMMAND_SECONDS, Stack, stack
 
 INSTALLED = (
-    "import sys; sys.modules['click'] = sys.modules['rich'] = None;"
+    "import os, sys; os.setsid(); sys.modules['click'] = sys.modules['rich'] = None;"
     " from reconciler.cli.main import main; sys.exit(main())"
 )
 """What people start: the HTTP client loads a command line of its own, and the log what colours it,
-where the tools of development brought what they need."""
+where the tools of development brought what they need. As a service it has a session of its own, or
+the kernel would wake it for each event that the clients beside it are about to read."""
 
 WITHOUT_FAST = "import sys; sys.modules['uvloop'] = None; " + INSTALLED
 
