@@ -28,6 +28,7 @@ from reconciler.model.onhost.compose import (
 from reconciler.model.onhost.containers import StopContainer
 from reconciler.model.onhost.files import AskFingerprint, PrefetchFile
 from reconciler.model.onhost.host import AskNvidia, PrepareHost, WriteClaim
+from reconciler.model.onhost.lxc import AskLxc, GivenLxc
 from reconciler.model.onhost.ports import AskPage
 from reconciler.model.onhost.power import SendDown, WakeOther
 from reconciler.model.onhost.processes import AskUnits, Run, StopProcess
@@ -98,6 +99,7 @@ def test_a_request_of_another_version_is_refused_with_a_sentence(tmp_path: Path)
             3.0 + 3 * 7.0 + READ_SECONDS,
         ),
         (AskComposeServices(services=(WEB,)), READ_SECONDS),
+        (AskLxc(containers=(GivenLxc(name="a", keeper="lxc"),)), READ_SECONDS),
         (
             StopComposeService(**WEB.model_dump(), identity=WHO, grace=3.0, kill=7.0),
             3.0 + 3 * 7.0 + READ_SECONDS,
