@@ -175,7 +175,7 @@ class App:
 
         # What clients wait for must not wait for that in the middle of the first switch.
         http.load()
-        open_files.allow()
+        open_files.raise_limit()
         try:
             from reconciler.api.router import ControlApi  # noqa: PLC0415 - as above
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above

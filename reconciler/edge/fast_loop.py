@@ -1,4 +1,4 @@
-"""Fast loop: uvloop's event loop, in which names are looked up aside as in ours.
+"""Fast loop: uvloop's event loop, which looks up names as LookupLoop does.
 
 Only where the extra `fast` is installed; nothing depends on it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,7 @@ class FastLoop(uvloop.Loop):
 
 
 def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with suppress(OSError, ValueError):
-            socket.inet_pton(family, host)
-            return True
+    with suppress(ValueError):
+        ip_address(host)
+        return True
     return False

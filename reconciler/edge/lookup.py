@@ -20,7 +20,7 @@ Addresses: TypeAlias = list[Any]
 
 
 class Lookups:
-    """Names that are looked up, each in a thread of its own, which no end waits for."""
+    """Names that are looked up, each in its own thread, which no end waits for."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

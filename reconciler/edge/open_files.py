@@ -8,7 +8,7 @@ MOST = 65_536
 """More than all connections need; what is started here may close as many as it could have."""
 
 
-def allow() -> None:
+def raise_limit() -> None:
     """Raise the soft limit as far as the hard one lets it: shells set 1,024 (Debian 12)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < MOST:

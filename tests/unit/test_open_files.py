@@ -12,7 +12,7 @@ import pytest
 from reconciler.edge import open_files
 
 TELL = (
-    "import resource; from reconciler.edge.open_files import allow; allow();"
+    "import resource; from reconciler.edge.open_files import raise_limit; raise_limit();"
     " print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
 )
 NO_END = resource.RLIM_INFINITY
@@ -45,5 +45,5 @@ def test_it_is_raised_no_further_than_is_needed(
     made: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: given)
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: made.append(limits))
-    open_files.allow()
+    open_files.raise_limit()
     assert made == then
