@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.cli.main import main
-from reconciler.edge import lookup
+from reconciler.edge import fast_loop
 
 EACH = 0.001
 
@@ -26,8 +26,8 @@ class Noted(NamedTuple):
     computed: float
 
 
-class NotedLoop(lookup.LookupLoop):
-    """The loop of every command, and what it notes."""
+class NotedLoop(fast_loop.FastLoop):
+    """The loop of `serve`, and what it notes."""
 
     file = Path()
 
@@ -64,5 +64,5 @@ def now() -> float:
 def noted_in(file: str) -> None:
     """Run the command line, and note into a file."""
     NotedLoop.file = Path(file)
-    lookup.LookupLoop = NotedLoop  # type: ignore[misc]
+    fast_loop.FastLoop = NotedLoop  # type: ignore[misc]
     sys.exit(main())
