@@ -61,8 +61,13 @@ def now() -> float:
     return time.monotonic()
 
 
+def install(file: Path) -> None:
+    """Have `serve` run in the loop that notes, into a file."""
+    NotedLoop.file = file
+    fast_loop.FastLoop = NotedLoop  # type: ignore[misc]
+
+
 def noted_in(file: str) -> None:
     """Run the command line, and note into a file."""
-    NotedLoop.file = Path(file)
-    fast_loop.FastLoop = NotedLoop  # type: ignore[misc]
+    install(Path(file))
     sys.exit(main())

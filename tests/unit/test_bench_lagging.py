@@ -17,8 +17,10 @@ def test_the_loop_of_serve_is_the_one_that_notes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes = tmp_path / "lags"
+    # What is put in its place here is taken back afterwards.
     monkeypatch.setattr(lagging.NotedLoop, "file", notes)
-    monkeypatch.setattr(fast_loop, "FastLoop", lagging.NotedLoop)
+    monkeypatch.setattr(fast_loop, "FastLoop", fast_loop.FastLoop)
+    lagging.install(notes)
     since = lagging.now()
     anyio.run(anyio.lowlevel.checkpoint, backend_options={"loop_factory": quickest()})
     assert lagging.noted(notes, since, lagging.now())
