@@ -9,6 +9,7 @@ from functools import partial
 from reconciler.core import observe_scope
 from reconciler.core.live_tally import LiveTally
 from reconciler.core.recovery import Hints
+from reconciler.loop import stale_gates
 from reconciler.loop.claim import HostClaim
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
@@ -52,10 +53,13 @@ class HostContext:
         return await self.cache.hints(host)
 
     async def look(self, slice_: Slice, hints: Hints) -> Observed:
-        """What a plan for a slice reads of its host."""
+        """What a plan for a slice reads of its host; gates that it shows to be stale are closed."""
         may_run = observe_scope.may_run(slice_, hints)
         observed = await self.observer(slice_).for_planning(may_run)
         self.tally.saw(slice_.host.name, observed)
+        gate = self.ports(slice_).gate
+        if gate is not None:
+            await stale_gates.close(gate, slice_, observed)
         return observed
 
     def observer(self, slice_: Slice) -> Observer:

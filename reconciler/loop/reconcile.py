@@ -13,7 +13,7 @@ from reconciler.core.power import SILENCE_SECONDS, is_going, is_settling
 from reconciler.core.power_change import awaits_silence
 from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
-from reconciler.loop import resting, stale_gates
+from reconciler.loop import resting
 from reconciler.loop.context import HostContext
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
@@ -106,9 +106,6 @@ async def _judged(request: PassRequest, context: HostContext) -> tuple[Aim, Obse
     hints = await context.hints(host)
     observed = await context.look(slice_, hints)
     await _note_power(context, hints.sent_down, observed, host)
-    gate = context.ports(slice_).gate
-    if gate is not None:
-        await stale_gates.close(gate, slice_, observed)
     now = context.clock.instant()
     aim = policy.aim(slice_, hints, observed, now, rules=request.rules, retries=request.retries)
     roused = idleness.roused(slice_, request.rules, hints, observed, aim.lent)
