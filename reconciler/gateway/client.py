@@ -129,9 +129,7 @@ class ClientConnection(asyncio.Protocol):
         self._busy = False
         self._hold(0)
         self._clients.closed(self)
-        # It points back here: a thousand clients that left would wait for the collector.
         self._reader.close()
-        del self._reader
         # Python's transports raise where one that has flushed its last bytes is aborted.
         self._transport = None
 

@@ -103,8 +103,9 @@ class RequestReader:
             self.fail(HEAD_TOO_LARGE)
 
     def close(self) -> None:
-        """Read nothing any more, and let go of the parser, which points back here."""
-        self.is_deaf, self._parser = True, None
+        """Read nothing any more, and let go of what points back here."""
+        # A thousand clients that left would wait for the collector.
+        self.is_deaf, self._parser, self._welcome = True, None, _unheard
 
     def fail(self, refusal: Refusal) -> None:
         """Refuse what is being read, and read nothing more."""
@@ -267,6 +268,10 @@ class RequestReader:
             whole = WholeRequest(self._judged, bytes(self._body), keeps, self._version)
             self.whole.append(whole)
         self._begin()
+
+
+def _unheard() -> None:
+    """Tell a client that has gone nothing."""
 
 
 HEAD_TOO_LARGE = Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes")

@@ -137,7 +137,7 @@ async def test_no_more_wait_in_all_than_may() -> None:
 async def test_all_bodies_together_are_bounded_and_what_is_free_again_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(clients, "MOST_BODIES", 2.5 * MIB)
+    monkeypatch.setattr(clients, "MOST_BODIES", 5 * MIB // 2)
     body = b'{"model": "a", "x": "' + b"x" * MIB + b'"}'
     async with standing() as stand, AsyncExitStack() as stack:
         held = await many(stack, stand, 2)
