@@ -9,6 +9,7 @@ from typing import Protocol
 
 import anyio
 
+from reconciler.edge import heap
 from reconciler.gateway.counts import Counts
 
 SWEEP_SECONDS = 1.0
@@ -120,6 +121,8 @@ class Clients:
 
     def _late(self) -> None:
         self.counts.lagged(asyncio.get_running_loop().time() - self._due)
+        # Bodies that were let go of would stay in memory until others need the room.
+        heap.give_back()
         self._watch()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.edge import heap
 from reconciler.gateway import clients, seats
 from reconciler.gateway.client import STALLED_SECONDS, ClientConnection
 from reconciler.gateway.counts import Counts
@@ -325,3 +326,14 @@ async def test_the_file_says_how_large_a_request_may_be() -> None:
         told = await stand.ask(messages=["x" * 2_200_000])
         assert told.status_code == 413
         assert "the body is larger than 2 MiB; `limits` under `gateway`" in told.text
+
+
+async def test_what_bodies_held_goes_back_to_the_system_while_clients_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = list[float]()
+    monkeypatch.setattr(clients, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(heap, "give_back", lambda: given.append(0.0))
+    async with standing() as stand, connected(stand):
+        await until(lambda: len(given) > 1)
+        assert stand.front.clients.count == 1
