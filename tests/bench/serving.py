@@ -27,6 +27,12 @@ the kernel would wake it for each event that the clients beside it are about to 
 
 WITHOUT_FAST = "import sys; sys.modules['uvloop'] = None; " + INSTALLED
 
+
+def out_of(folder: Path) -> str:
+    """The same, out of a folder that the package lies in."""
+    return f"import sys; sys.path.insert(0, {str(folder)!r}); {INSTALLED}"
+
+
 CHAT = "/v1/chat/completions"
 SMALL = (
     '{"model": "a", "messages": [{"role": "user", "content": "' + "how many ships? " * 28 + '"}]}'

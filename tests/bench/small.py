@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from tests import compiled
 from tests.bench.go_proxy import proxy
-from tests.bench.serving import CHAT, SMALL, WITHOUT_FAST, Process, serving
+from tests.bench.serving import CHAT, SMALL, WITHOUT_FAST, Process, out_of, serving
 
 WRK = shutil.which("wrk")
 ROUNDS = 3
 SECONDS = 2
-GATEWAY, PLAIN, DIRECT, GO = "gateway", "plain", "direct", "go"
+GATEWAY, FAST, PLAIN, DIRECT, GO = "gateway", "fast", "plain", "direct", "go"
 GOALS = {1: 4 / 2.3, 64: 5 / 2.4}
 """Requests a second ÷ those of the proxy in Go: 4 and 5 times those of llama-swap, of which that
 proxy answers 2.3 times as many over 1 connection (2.1 to 2.4) and 2.4 over 64 (2.2 to 2.6)."""
@@ -46,7 +47,9 @@ def small() -> Iterator[str]:
         yield "| small requests through `serve` | - | not measured: `apt-get install wrk` |"
         return
     with (
-        serving() as served,
+        compiled.package() as package,
+        serving(out_of(package)) as served,
+        serving() as fast,
         serving(WITHOUT_FAST) as plain,
         proxy(served.engine) as go,
         tempfile.TemporaryDirectory() as name,
@@ -54,6 +57,7 @@ def small() -> Iterator[str]:
         targets: Targets = {
             DIRECT: (served.engine, None),
             GATEWAY: (served.port, served.process),
+            FAST: (fast.port, fast.process),
             PLAIN: (plain.port, plain.process),
         }
         targets |= {GO: go} if go else {}
@@ -97,9 +101,10 @@ def _rows(connections: int, goal: float, found: Mapping[str, list[Load]]) -> Ite
     cpu = {name: statistics.median(one.cpu for one in loads) for name, loads in found.items()}
     rate = {name: statistics.median(one.rate for one in loads) for name, loads in found.items()}
     compared = f", Go's proxy {cpu[GO] * 1e6:.0f} µs" if GO in found else ""
+    others = f"not compiled {cpu[FAST] * 1e6:.0f}, without `fast` {cpu[PLAIN] * 1e6:.0f} µs"
     yield (
         f"| CPU of `serve` per small request, {over} | ≤ 60 µs |"
-        f" {cpu[GATEWAY] * 1e6:.0f} µs (without `fast` {cpu[PLAIN] * 1e6:.0f} µs{compared}) |"
+        f" {cpu[GATEWAY] * 1e6:.0f} µs ({others}{compared}) |"
     )
     ours = f"{rate[GATEWAY]:.0f}/s"
     yield (
@@ -108,6 +113,7 @@ def _rows(connections: int, goal: float, found: Mapping[str, list[Load]]) -> Ite
     )
     what = f"| small requests a second {over} ÷ Go's own proxy | ≥ {goal:.1f} |"
     if GO in found:
-        yield f"{what} {rate[GATEWAY] / rate[GO]:.1f} ({ours} ÷ {rate[GO]:.0f}/s) |"
+        others = f"{rate[FAST] / rate[GO]:.2f} not compiled"
+        yield f"{what} {rate[GATEWAY] / rate[GO]:.2f} ({ours} ÷ {rate[GO]:.0f}/s; {others}) |"
     else:
         yield f"{what} not measured: no `go` here |"

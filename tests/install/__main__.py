@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
+from tests import compiled
 from tests.install import pythons
-from tests.install.environment import Failed, new, run
-from tests.rules.tree import ROOT
+from tests.install.environment import Environment, Failed, new, run
+from tests.rules.tree import PACKAGE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +29,16 @@ these are built on."""
 
 USE, WORKSHOP = "requirements.lock", "requirements-dev.lock"
 TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "gguf", "packaging")
+GATEWAY = (
+    *sorted((ROOT / "tests" / "unit").glob("test_gateway*.py")),
+    ROOT / "tests" / "fuzz",
+    ROOT / "tests" / "integration" / "test_serve.py",
+    ROOT / "tests" / "integration" / "test_gateway_bad_days.py",
+)
+OF_PYTHON = {"test_gateway_cost.py"}
+"""What tells of Python's own objects."""
+
+IS_COMPILED = "from reconciler.gateway import exchange; assert exchange.__file__.endswith('.so')"
 OUTDATED = "ignore::pytest.PytestRemovedIn10Warning"
 """What the locked pytest has to say of the plugin in the oldest anyio."""
 
@@ -46,6 +59,33 @@ def wheel_and_both_locks(python: str, wheel: Path) -> None:
         environment.pip("--no-deps", wheel)
         environment.demo()
         environment.lock(WORKSHOP)
+
+
+def compiled_wheel(python: str) -> None:
+    """Compile a wheel, and run its demo."""
+    with compiled_environment(python) as environment:
+        environment.demo()
+
+
+def compiled_gateway(python: str) -> None:
+    """Run the tests of the gateway where there is no other package than a compiled one."""
+    with compiled_environment(python) as environment:
+        folder = environment.folder / "tree"
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", PACKAGE))
+        files = [one.relative_to(ROOT) for one in GATEWAY if one.name not in OF_PYTHON]
+        words = ("-q", "-n", str(SIDE_BY_SIDE), "-p", "no:cacheprovider")
+        run(environment.python, "-m", "pytest", *words, *files, folder=folder)
+
+
+@contextmanager
+def compiled_environment(python: str) -> Iterator[Environment]:
+    """Make one for development with a compiled wheel."""
+    with new(python) as environment:
+        environment.lock(WORKSHOP)
+        wheel = compiled.wheel(environment.folder / "built", environment.python)
+        environment.pip("--no-deps", wheel)
+        run(environment.python, "-c", IS_COMPILED, folder=environment.folder)
+        yield environment
 
 
 def oldest_versions(python: str, wheel: Path) -> None:
@@ -94,7 +134,9 @@ def checks(here: dict[str, str], wheel: Path) -> Iterator[Check]:
         f"the oldest versions that pyproject.toml allows: demo, tests/unit ({first})",
         partial(oldest_versions, here[first], wheel),
     )
+    yield f"the tests of the gateway, compiled ({first})", partial(compiled_gateway, here[first])
     for version, python in here.items():
+        yield f"a compiled wheel: demo ({version})", partial(compiled_wheel, python)
         yield (
             f"a wheel and both locks: demo ({version}, newest pip)",
             partial(wheel_and_both_locks, python, wheel),
@@ -113,7 +155,7 @@ def holds(name: str, check: Callable[[], None]) -> bool:
     began = time.monotonic()
     try:
         check()
-    except Failed as failed:
+    except (Failed, compiled.NotCompiled) as failed:
         say(f"FAILED {name}: {failed}")
         return False
     say(f"ok     {name}, {time.monotonic() - began:.0f} s")
