@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,10 @@ if TYPE_CHECKING:
     import pytest
 
 PIECE, PIECES, KEPT = 100_000, 400, 20
-PAGE = 4096
 
 
 def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_what_was_freed_between_what_is_kept_goes_back() -> None:
