@@ -83,6 +83,7 @@ async def answers(heard: Heard, writer: asyncio.StreamWriter) -> None:
     """Answer with what was asked."""
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: x\r\nKeep-Alive: timeout=5"
+        b"\r\nAccess-Control-Allow-Origin: https://a.page\r\nAccess-Control-Allow-Credentials: true"
     )
     writer.write(head + b"\r\nContent-Length: %d\r\n\r\n" % len(heard.body) + heard.body)
 
