@@ -30,8 +30,9 @@ def test_every_promise_of_the_readme_is_in_the_table() -> None:
 
 def test_every_promise_about_safety_has_a_number_and_a_test() -> None:
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+) \| .+ \| .+ \| (tests/\S+::\w+) \|$", page, re.MULTILINE)
-    assert [int(number) for number, _ in rows] == [*range(1, len(rows) + 1)]
+    shown = r"tests/\S+::\w+"
+    rows = re.findall(rf"^\| (\d+) \| .+ \| .+ \| {shown}(?:, {shown})* \|$", page, re.MULTILINE)
+    assert [int(number) for number in rows] == [*range(1, len(rows) + 1)]
     assert len(rows) == len(re.findall(r"^\| \d+ \|", page, re.MULTILINE))
 
 
