@@ -258,7 +258,9 @@ class Exchange:
             self._count_off()
             self._go()
             return
-        self._fail(Refusal(502, f"the engine ended the connection: {reason}"))
+        model = self._client.passage.model
+        ended = f"the engine of {model} ended the connection: {reason}"
+        self._fail(Refusal(502, f"{ended}; `reconciler logs {model}` has its last words"))
 
     # What the client's connection tells.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -88,6 +89,8 @@ def _taken(written: bytes) -> LockHeld:
     holder, _, manner = written.decode(errors="replace").strip(" ").partition("\n")
     who = holder or "another process"
     obeys = manner == OBEYS
+    pid = re.search(r"\(pid (\d+)\)$", who)
+    stop = f"`kill {pid[1]}` stops it, and engines keep running" if pid else "stop it"
     # What obeys goes on for as long as it is let.
-    then = "stop it first" if obeys else "wait for it, or stop it"
+    then = stop if obeys else f"wait for it, or {stop}"
     return LockHeld(f"{who} acts on this data directory now; {then}", obeys=obeys)

@@ -289,6 +289,15 @@ def test_whether_a_conversation_can_come_back_is_known_from_the_header(
     assert (found.keepable, found.remedy) == (keepable, remedy)
 
 
+@pytest.mark.parametrize(("named", "hint"), [("a.gguf", True), ("/a.gguf", False)])
+def test_a_relative_path_that_leads_nowhere_is_told_as_what_it_is(named: str, hint: bool) -> None:
+    options = llamacpp.Options(weights=named)
+    header = {**HEADER, "exists": False, "problem": "the weights cannot be read"}
+    found = judged(header, options.setup(), spec(llamacpp.command(options, "m", 8080), 8080))
+    ends = "; a.gguf is relative to there, expected an absolute path" if hint else ""
+    assert found.problem == f"the weights cannot be read{ends}"
+
+
 def test_a_problem_of_the_weights_is_passed_on() -> None:
     found = weights({**HEADER, "problem": "the weights /w.gguf cannot be used"})
     assert found.exists

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -122,10 +123,17 @@ def test_whoever_held_it_leaves_room_for_the_next_one_and_no_name(tmp_path: Path
 
 
 def test_nobody_is_told_to_wait_for_what_goes_on_until_it_is_stopped(tmp_path: Path) -> None:
-    for obeys, advice in ((True, "; stop it first"), (False, "; wait for it, or stop it")):
+    for obeys, advice in ((True, "now; stop it"), (False, "; wait for it, or stop it")):
         lock = FileLock(tmp_path / "lock", "me")
         with lock.held(obeys=obeys), pytest.raises(LockHeld, match=f"{advice}$"):
             lock.held().__enter__()
+
+
+def test_who_acts_is_told_with_the_command_that_stops_it(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock", "reconciler watch (pid 42)")
+    said = "watch (pid 42) acts on this data directory now; `kill 42` stops it, and engines keep"
+    with lock.held(obeys=True), pytest.raises(LockHeld, match=re.escape(said)):
+        lock.held().__enter__()
 
 
 def test_who_has_no_home_is_told_so_and_nothing_about_the_root_directory(

@@ -31,6 +31,7 @@ def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
     problem = "" if made and not exists else _text(header, "problem")
     problem = problem or _no_model(path, header)
     if problem or not exists:
+        problem += _relative(problem, setup)
         return Weights(path=path, exists=exists, problem=problem, written_on_start=made)
     remedy, keepable = _keepable(header, setup, model)
     return Weights(
@@ -46,6 +47,14 @@ def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
         remedy=remedy,
         written_on_start=made,
     )
+
+
+def _relative(problem: str, setup: Setup) -> str:
+    # Whoever writes one rarely means the model's own directory.
+    named = "" if setup.made_from else setup.weights
+    if not problem or not named or named.startswith("/"):
+        return ""
+    return f"; {named} is relative to there, expected an absolute path"
 
 
 def _context(header: Header, setup: Setup) -> int:
