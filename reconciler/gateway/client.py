@@ -123,8 +123,9 @@ class ClientConnection(asyncio.Protocol):
         """End what is under way: its client has gone."""
         _ = exc
         is_gone, self._closes = not self._closes, True
-        if self._exchange is not None:
-            self._exchange.cancel()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.cancel()
             self._over(is_gone=is_gone)
         self._busy = False
         self._hold(0)

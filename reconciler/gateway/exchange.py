@@ -271,8 +271,7 @@ class Exchange:
 
     def cancel(self) -> None:
         """End it because the client has gone: the engine sees its side close, and stops."""
-        if self._connecting is not None:
-            self._connecting.cancel()
+        self._connect_no_more()
         if self._engine is not None:
             # In another protocol, what a client said last is worth as much as what it said before.
             (self._engine.close if self._is_joined else self._engine.abort)()
@@ -285,9 +284,13 @@ class Exchange:
 
     def cut(self, why: Refusal) -> None:
         """End it, and tell the client why."""
-        if self._connecting is not None:
-            self._connecting.cancel()
+        self._connect_no_more()
         self._fail(why)
+
+    def _connect_no_more(self) -> None:
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
 
     def _fail(self, refusal: Refusal) -> None:
         if self._engine is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 from httptools import HttpRequestParser
@@ -14,8 +15,11 @@ from reconciler.gateway.engine import EngineConnection
 from reconciler.gateway.exchange import Exchange
 from reconciler.gateway.pool import Pool
 from reconciler.gateway.signs_of_life import SignsOfLife
-from tests.gateway_stand import CHAT, standing, until
+from tests.gateway_stand import CHAT, Stand, standing, until
 from tests.scripted_engine import Heard, answers, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BODY = b'{"model": "a"}'
 REQUEST = (
@@ -59,6 +63,29 @@ async def test_an_answered_request_and_a_client_that_left_are_gone_at_once() -> 
             await until(lambda: _count(ClientConnection) == 0)
         finally:
             gc.enable()
+
+
+async def test_a_client_that_left_before_its_answer_is_gone_at_once_with_its_body() -> None:
+    async with standing() as stand, scripted(_never) as engine:
+        await _left(stand, lambda: stand.seat.is_awaited)
+        await stand.admit(engine)
+        await _left(stand, lambda: stand.seat.in_flight)
+        await _left(stand, lambda: engine.heard)
+
+
+async def _left(stand: Stand, until_then: Callable[[], object]) -> None:
+    """Ask, leave as soon as something is so, and look at what is left of it."""
+    host, _, port = stand.address.partition(":")
+    gc.collect()  # what other tests left
+    gc.disable()
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(Pieces, host, int(port))
+        transport.write(REQUEST)
+        await until(until_then)
+        transport.abort()
+        await until(lambda: _count(ClientConnection) == _count(Exchange) == 0)
+    finally:
+        gc.enable()
 
 
 async def test_a_request_that_is_answered_keeps_nothing_of_how_it_was_read_and_sent() -> None:
