@@ -260,7 +260,7 @@ class Exchange:
             return
         model = self._client.passage.model
         ended = f"the engine of {model} ended the connection: {reason}"
-        self._fail(Refusal(502, f"{ended}; `reconciler logs {model}` has its last words"))
+        self._fail(Refusal(502, f"{ended}; `reconciler explain {model}` says how it is now"))
 
     # What the client's connection tells.
 

@@ -79,7 +79,7 @@ async def test_what_is_no_answer_is_told_as_an_error(raw: bytes, said: str, path
         answer = await stand.ask(path)
         assert answer.status_code == 502
         assert said in message(answer.json(), path)
-        assert "`reconciler logs a`" in message(answer.json(), path)
+        assert "`reconciler explain a` says how it is now" in message(answer.json(), path)
         assert len(engine.heard) == 1, "it may have been carried out"
 
 
