@@ -8,7 +8,11 @@ _LIBRARY = ctypes.CDLL(None)
 
 
 def give_back() -> None:
-    """Give back what is free, where the library can (glibc 2.36: 0.4 ms for a heap of 50 MiB)."""
+    """Give back what is free, where the library can.
+
+    With glibc 2.36 it takes 0.4 ms for a heap of 50 MiB, and 7 ms of computing for each 100 MiB
+    that was freed since: 16 to 22 ms once all bodies that may be held were let go of at once.
+    """
     trim = getattr(_LIBRARY, "malloc_trim", None)
     if trim is not None:
         trim(0)
