@@ -70,6 +70,7 @@ async def test_a_client_that_left_before_its_answer_is_gone_at_once_with_its_bod
         await _left(stand, lambda: stand.seat.is_awaited)
         await stand.admit(engine)
         await _left(stand, lambda: stand.seat.in_flight)
+        engine.heard.clear()
         await _left(stand, lambda: engine.heard)
 
 
