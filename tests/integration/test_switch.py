@@ -220,7 +220,7 @@ def test_a_second_apply_is_refused_and_told_who_acts(here: Stack) -> None:
             f"LockHeld: reconciler apply (pid {first.pid}) acts on this data directory now"
             in second.stderr
         )
-        assert "wait for it, or stop it" in second.stderr
+        assert f"wait for it, or `kill {first.pid}` stops it" in second.stderr
         assert first.wait(COMMAND_SECONDS) == 0
 
 
