@@ -98,12 +98,18 @@ class App:
     def run(
         self, work: Callable[..., Awaitable[Answer]], *given: object, serves: bool = False
     ) -> Answer:
-        """Run in an event loop in which hosts can be reached; a quicker one for what `serves`."""
+        """Run in an event loop in which hosts can be reached; a quicker one for what `serves`.
+
+        Raise Misused where that may open too few files.
+        """
         import anyio  # noqa: PLC0415 - not every command needs it
 
+        from reconciler.edge import open_files  # noqa: PLC0415 - as above
         from reconciler.edge.lookup import LookupLoop  # noqa: PLC0415 - as above
         from reconciler.edge.loops import quickest  # noqa: PLC0415 - as above
 
+        if serves:
+            open_files.raise_limit()
         loop = quickest() if serves else LookupLoop
         return anyio.run(self._connected, work, given, backend_options={"loop_factory": loop})
 
@@ -170,12 +176,11 @@ class App:
         `finish` is how many seconds it lets requests end in, and `tell` writes a log of them. Raise
         Misused, also where its packages are not installed.
         """
-        from reconciler.edge import http, open_files  # noqa: PLC0415 - as above
+        from reconciler.edge import http  # noqa: PLC0415 - as above
         from reconciler.edge.given_sockets import given_sockets  # noqa: PLC0415 - as above
 
         # What clients wait for must not wait for that in the middle of the first switch.
         http.load()
-        open_files.raise_limit()
         try:
             from reconciler.api.router import ControlApi  # noqa: PLC0415 - as above
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above

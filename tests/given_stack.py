@@ -6,8 +6,10 @@ import json
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from reconciler.drivers.engines import embedded
 from tests.engine import weights_in
@@ -123,6 +125,12 @@ class BootedStack(GivenStack):
     def llama_server(self) -> Path:
         """Write a llama-server into the folder, and return where it is."""
         return embedded_in(self.folder)
+
+    def serves(self) -> bool:
+        """Return whether an engine on the models' port has loaded its model."""
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/health").status_code == httpx.codes.OK
+        return False
 
     def listens(self, address: str = "127.0.0.1") -> bool:
         """Return whether somebody accepts connections on the models' port."""

@@ -151,7 +151,7 @@ def test_init_lets_a_service_go_on_as_it_is_and_it_takes_turns_from_then_on(
     here.service(f"ExecStart={shlex.join(argv)}")
     here.booted.run("systemctl", "start", "tiny")
     before = here.booted.shows("tiny", "MainPID")
-    until(here.listens, COMMAND_SECONDS)
+    until(here.serves, COMMAND_SECONDS)
     begun = here.begin()
     assert begun["steps"] == []
     assert [host["steps"] for host in begun["plan"]["hosts"]] == [[]]
@@ -221,7 +221,7 @@ def test_init_over_a_service_with_a_key_names_the_key_and_never_shows_it(
     ]
     here.service(f"ExecStart={shlex.join(argv)}", f"EnvironmentFile={environment}")
     here.booted.run("systemctl", "start", "tiny")
-    until(here.listens, COMMAND_SECONDS)
+    until(here.serves, COMMAND_SECONDS)
     begun = here.begin()
     assert "wants an API key (LLAMA_API_KEY)" in begun["steps"][0]["why"][0]
     written = (here.folder / "state" / "inventory.yaml").read_text()
@@ -317,7 +317,7 @@ def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_serv
         f"ExecStart={shlex.join([str(docker), *words, '--port', str(here.port)])}", "Restart=always"
     )
     here.booted.run("systemctl", "start", "tiny")
-    until(here.listens, COMMAND_SECONDS)
+    until(here.serves, COMMAND_SECONDS)
     begun = here.begin()
     (step,) = begun["steps"]
     assert step["command"] == "systemctl disable --now tiny.service"

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from reconciler.edge import open_files
+from reconciler.errors import Misused
 
 TELL = (
     "import resource; from reconciler.edge.open_files import raise_limit; raise_limit();"
@@ -47,3 +48,9 @@ def test_it_is_raised_no_further_than_is_needed(
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: made.append(limits))
     open_files.raise_limit()
     assert made == then
+
+
+def test_too_few_to_serve_are_told_before_anything_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
+    with pytest.raises(Misused, match="may open 10 files, expected at least 64; raise `ulimit -n`"):
+        open_files.raise_limit()
