@@ -18,7 +18,6 @@ from setuptools.errors import CompileError, LinkError
 LIBRARY = "reconciler"
 """The modules are one library, `reconciler__mypyc`, which lies beside the package."""
 
-
 REMEDY = (
     "it takes a C compiler and the headers of this Python (Debian: gcc, python3-dev); without"
     " HATCH_BUILD_HOOK_ENABLE_CUSTOM it is installed as it is"

@@ -31,6 +31,7 @@ from reconciler.store.journal_file import JournalFile
 from reconciler.store.lock import FileLock
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Mapping
 
     from reconciler.edge.key_file import KeyFile
@@ -104,13 +105,14 @@ class App:
         """
         import anyio  # noqa: PLC0415 - not every command needs it
 
-        from reconciler.edge import open_files  # noqa: PLC0415 - as above
         from reconciler.edge.lookup import LookupLoop  # noqa: PLC0415 - as above
-        from reconciler.edge.loops import quickest  # noqa: PLC0415 - as above
 
+        loop: Callable[[], AbstractEventLoop] = LookupLoop
         if serves:
+            from reconciler.edge import loops, open_files  # noqa: PLC0415 - only who serves
+
             open_files.raise_limit()
-        loop = quickest() if serves else LookupLoop
+            loop = loops.quickest()
         return anyio.run(self._connected, work, given, backend_options={"loop_factory": loop})
 
     async def _connected(

@@ -122,7 +122,7 @@ class Clients:
     def _late(self) -> None:
         self.counts.lagged(asyncio.get_running_loop().time() - self._due)
         # Bodies that were let go of would stay in memory until others need the room.
-        heap.give_back()
+        heap.trim()
         self._watch()
 
 

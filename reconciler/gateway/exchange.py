@@ -271,7 +271,7 @@ class Exchange:
 
     def cancel(self) -> None:
         """End it because the client has gone: the engine sees its side close, and stops."""
-        self._connect_no_more()
+        self._stop_connecting()
         if self._engine is not None:
             # In another protocol, what a client said last is worth as much as what it said before.
             (self._engine.close if self._is_joined else self._engine.abort)()
@@ -284,10 +284,10 @@ class Exchange:
 
     def cut(self, why: Refusal) -> None:
         """End it, and tell the client why."""
-        self._connect_no_more()
+        self._stop_connecting()
         self._fail(why)
 
-    def _connect_no_more(self) -> None:
+    def _stop_connecting(self) -> None:
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
             connecting.cancel()

@@ -105,7 +105,7 @@ class RequestReader:
     def close(self) -> None:
         """Read nothing any more, and let go of what points back here."""
         # A thousand clients that left would wait for the collector.
-        self.is_deaf, self._parser, self._welcome = True, None, _unheard
+        self.is_deaf, self._parser, self._welcome = True, None, _ignore
 
     def fail(self, refusal: Refusal) -> None:
         """Refuse what is being read, and read nothing more."""
@@ -270,7 +270,7 @@ class RequestReader:
         self._begin()
 
 
-def _unheard() -> None:
+def _ignore() -> None:
     """Tell a client that has gone nothing."""
 
 

@@ -333,7 +333,7 @@ async def test_what_bodies_held_goes_back_to_the_system_while_clients_stay(
 ) -> None:
     given = list[float]()
     monkeypatch.setattr(clients, "SWEEP_SECONDS", 0.01)
-    monkeypatch.setattr(heap, "give_back", lambda: given.append(0.0))
+    monkeypatch.setattr(heap, "trim", lambda: given.append(0.0))
     async with standing() as stand, connected(stand):
         await until(lambda: len(given) > 1)
         assert stand.front.clients.count == 1

@@ -23,11 +23,11 @@ def test_what_was_freed_between_what_is_kept_goes_back() -> None:
     kept = pieces[::KEPT]
     del pieces
     before = _resident()
-    heap.give_back()
+    heap.trim()
     assert before - _resident() > PIECE * PIECES / 2
     assert len(kept) == PIECES / KEPT
 
 
 def test_a_library_that_cannot_is_asked_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "_LIBRARY", object())
-    heap.give_back()
+    heap.trim()
